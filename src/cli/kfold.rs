@@ -18,8 +18,9 @@ use crate::data::load::route;
 use crate::fault::{Exit, Fault};
 use crate::model::file::{self, Model};
 use crate::replace::replace;
-use crate::run::apply::folds::{self, PREDICTIONS, Predictor, SETTINGS, SUMMARY, directory};
+use crate::run::apply::folds::{self, PREDICTIONS, SETTINGS, SUMMARY, directory};
 use crate::run::apply::predict::{Format, Sheet};
+use crate::run::apply::together::{Predictor, Union};
 use crate::run::checkpoint::changes;
 use crate::run::directory::RunDirectory;
 use crate::run::job::Place;
@@ -242,7 +243,7 @@ impl Run<'_> {
         let mut take = |data: Dataset| -> Result<()> {
             let predictor = match &mut predictor {
                 Some(predictor) => predictor,
-                none => none.insert(Predictor::new(&models, &data, machine)?),
+                none => none.insert(Predictor::new(&models, Union::Mean, &data, machine)?),
             };
             let logits = predictor.logits(&data)?;
             if let Some(to) = to.take() {

@@ -92,6 +92,10 @@ enum Verb {
         /// Accept columns in which the model knows none of the values
         #[arg(long)]
         allow_unknown: bool,
+        /// Predict each task with the model of the run that is best for it (train.keep_best =
+        /// "per_task")
+        #[arg(long)]
+        best_per_task: bool,
         #[command(flatten)]
         weights: Weights,
     },
@@ -203,13 +207,23 @@ fn run(cli: Cli, console: &Console) -> Result<Option<Exit>> {
             model::evaluate(&weights.load(&model, console)?, &data, allow_unknown, common, console)
                 .map(|()| None)
         }
-        Verb::Predict { model, data, out, format, logits, allow_unknown, weights } => {
+        Verb::Predict {
+            model,
+            data,
+            out,
+            format,
+            logits,
+            allow_unknown,
+            best_per_task,
+            weights,
+        } => {
             let wanted = model::Wanted {
                 out,
                 format: format.map(Into::into),
                 logits,
                 weights,
                 allow_unknown,
+                best_per_task,
             };
             model::predict(&model, &data, &wanted, common, console).map(|()| None)
         }

@@ -18,11 +18,12 @@ use crate::fault::{Exit, Fault, quoted};
 use crate::model::file::Model;
 use crate::model::network::Head;
 use crate::objective::Objective;
-use crate::run::apply::folds::{self, Predictor};
 use crate::run::apply::judge;
 use crate::run::apply::output::{Form, Output};
 use crate::run::apply::predict::{self, Format, Sheet};
 use crate::run::apply::stored::apply;
+use crate::run::apply::together::{Predictor, Union, spokesman};
+use crate::run::apply::{favourites, folds};
 use crate::run::machine::Machine;
 use crate::run::train::point::{TaskPoint, shown, tasks_json};
 
@@ -245,18 +246,28 @@ pub(super) struct Wanted {
     pub weights: Weights,
     /// Whether a column is accepted in which the model knows no value.
     pub allow_unknown: bool,
+    /// Whether each task is predicted by the model that is best for it.
+    pub best_per_task: bool,
 }
 
-/// The model of a path, or the models of all folds of a run.
-fn models(path: &Path, weights: Weights, console: &Console) -> Result<Vec<Model>> {
-    let Some(count) = folds::count(path) else { return Ok(vec![weights.load(path, console)?]) };
+/// The model of a path, the models of all folds of a run, or those that are best for single tasks.
+fn models(path: &Path, wanted: &Wanted, console: &Console) -> Result<(Vec<Model>, Union)> {
+    let weights = wanted.weights;
+    if wanted.best_per_task {
+        let (models, notes) = favourites::models(path, |path| weights.load(path, console))?;
+        notes.iter().for_each(|note| console.note(note));
+        return Ok((models, Union::ByTask));
+    }
+    let Some(count) = folds::count(path) else {
+        return Ok((vec![weights.load(path, console)?], Union::Mean));
+    };
     let models = folds::models(path, count, |path| weights.load(path, console))?;
     let what = "probabilities, numbers and rates are averaged; to use one model, name RUN/fold-1";
     console.note(&format!(
         "{}: the models of {count} folds predict together: their {what}",
         path.display()
     ));
-    Ok(models)
+    Ok((models, Union::Mean))
 }
 
 pub(super) fn predict(
@@ -267,8 +278,8 @@ pub(super) fn predict(
     console: &Console,
 ) -> Result<()> {
     let form = wanted.form(data, console)?;
-    let models = models(path, wanted.weights, console)?;
-    let Some(model) = folds::spokesman(&models) else { return Ok(()) };
+    let (models, union) = models(path, wanted, console)?;
+    let Some(model) = spokesman(&models, union) else { return Ok(()) };
     let mut pieces =
         Pieces::new(&model, data, !console.json || wanted.out.is_some(), wanted.allow_unknown)?;
     let first = pieces
@@ -276,7 +287,7 @@ pub(super) fn predict(
         .ok_or_else(|| Fault::data(data, "there are no rows").hint("give at least one row"))?;
     let machine = Machine::open_to_apply(&common.wish())?;
     console.machine(&machine);
-    let predictor = Predictor::new(&models, &first, &machine)?;
+    let predictor = Predictor::new(&models, union, &first, &machine)?;
     let with_logits = wanted.logits;
     let prediction = Prediction { model: &model, predictor, pieces, with_logits, console };
     match &wanted.out {

@@ -1,15 +1,15 @@
 //! The result of a run: a table, or a JSON document.
 
 use anyhow::Result;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::console::Console;
 use crate::measure::ceilings::Ceilings;
 use crate::measure::profile::Profile;
 use crate::run::directory::RunDirectory;
 use crate::run::job::Done;
-use crate::run::train::point::{Point, shown};
-use crate::run::train::{Ended, Outcome, Plan};
+use crate::run::train::point::{Point, headline, shown, tasks_json};
+use crate::run::train::{BestForTask, Ended, Outcome, Plan};
 
 /// Prints the result.
 pub(super) fn print(
@@ -46,7 +46,7 @@ fn summary(plan: &Plan, directory: &RunDirectory, outcome: &Outcome, points: &[P
     let point = |split: &str| {
         points.iter().find(|p| p.split == split).map(|p| p.json(&plan.network, &plan.objective))
     };
-    json!({
+    let mut summary = json!({
         "run": directory.path(),
         "ended": ended(outcome),
         "steps": outcome.steps,
@@ -57,7 +57,22 @@ fn summary(plan: &Plan, directory: &RunDirectory, outcome: &Outcome, points: &[P
         "train": point("train"),
         "valid": point("valid"),
         "test": point("test"),
-    })
+    });
+    if !outcome.best_for_tasks.is_empty() {
+        let best = |best: &BestForTask| {
+            let name = &plan.network.tasks[best.task].name;
+            let of = |point: &Point| {
+                let figures = tasks_json(&plan.network, &point.tasks, false)[name].take();
+                (point.split.clone(), figures)
+            };
+            let mut entry = json!({"epoch": best.epoch, "step": best.step});
+            best.points.iter().map(of).for_each(|(split, figures)| entry[split] = figures);
+            (name.clone(), entry)
+        };
+        let best: Map<String, Value> = outcome.best_for_tasks.iter().map(best).collect();
+        summary["best_per_task"] = Value::Object(best);
+    }
+    summary
 }
 
 /// The place of the kept model, which every figure of the table is measured at: `epoch 12, the
@@ -101,6 +116,7 @@ fn table(plan: &Plan, directory: &RunDirectory, outcome: &Outcome, points: &[Poi
         text += &format!("  {:>10} {:>metrics$}", shown(point.loss), "");
     }
     text += &couplings(plan, &splits);
+    text += &best_for_tasks(plan, outcome);
     text += &format!(
         "\n{} after {} steps, {:.1} s; table and model: {}",
         ended(outcome),
@@ -109,6 +125,23 @@ fn table(plan: &Plan, directory: &RunDirectory, outcome: &Outcome, points: &[Poi
         kept(plan, outcome)
     );
     text + &format!("\nrun directory: {}", directory.path().display())
+}
+
+/// One line per task with a best model of its own, with its figures on each part.
+fn best_for_tasks(plan: &Plan, outcome: &Outcome) -> String {
+    let mut text = String::new();
+    for best in &outcome.best_for_tasks {
+        let head = &plan.network.tasks[best.task];
+        text += &format!("\nbest for {}: epoch {}", head.name, best.epoch);
+        for point in &best.points {
+            let task = &point.tasks[best.task];
+            text += &format!(", {} loss {}", point.split, shown(task.loss));
+            if let Some((name, value)) = headline(head, task) {
+                text += &format!(" {name} {value:.4}");
+            }
+        }
+    }
+    text
 }
 
 /// One line per coupled pair, with its value on each part.

@@ -42,7 +42,7 @@ pub use scale::Scale;
 pub use source::{ArrayNames, BUILT_IN, Source};
 pub use task::Task;
 pub use tracking::Tracking;
-pub use train::{BatchSize, Evaluated, OnNan, Precision, Select, Term, Train};
+pub use train::{BatchSize, Evaluated, KeepBest, OnNan, Patience, Precision, Select, Term, Train};
 pub use trunk::{Activation, Init, Trunk};
 pub use version::Version;
 

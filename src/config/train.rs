@@ -27,8 +27,10 @@ pub struct Train {
     pub batch_size: BatchSize,
     /// Seed of order, initial weights and dropout.
     pub seed: u64,
-    /// Evaluations without improvement before training stops; 0 = never.
-    pub patience: u64,
+    /// When training stops for want of improvement.
+    pub patience: Patience,
+    /// Whether each task has a best model of its own, beside the one that `select` picks.
+    pub keep_best: KeepBest,
     /// The figure that picks `model/`.
     pub select: Select,
     /// How often the parts of `evaluate` are measured; they always are after the last step.
@@ -84,6 +86,50 @@ pub enum BatchSize {
     Full,
 }
 
+/// Evaluations without improvement before training stops; 0 = never.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Evaluations without a better model by `select`.
+    Common(u64),
+    /// Evaluations without a better figure of a task, after which the task is done, by the name of
+    /// the task. Training stops when all tasks that learn are done.
+    PerTask(Vec<(String, u64)>),
+}
+
+impl Patience {
+    /// Whether it ends nothing.
+    pub fn is_never(&self) -> bool {
+        match self {
+            Patience::Common(most) => *most == 0,
+            Patience::PerTask(tasks) => tasks.iter().all(|(_, most)| *most == 0),
+        }
+    }
+
+    /// Evaluations without a better model by `select` after which training stops.
+    pub fn common(&self) -> Option<u64> {
+        match self {
+            Patience::Common(most) if *most > 0 => Some(*most),
+            _ => None,
+        }
+    }
+
+    /// Evaluations without a better figure of a task after which it is done.
+    pub fn of_task(&self, name: &str) -> Option<u64> {
+        let Patience::PerTask(tasks) = self else { return None };
+        tasks.iter().find(|(task, most)| task == name && *most > 0).map(|(_, most)| *most)
+    }
+}
+
+/// Which best models are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeepBest {
+    /// The one that `select` picks.
+    #[default]
+    Common,
+    /// That one, and for each task the one that is best for it.
+    PerTask,
+}
+
 /// A part that is measured during training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evaluated {
@@ -133,6 +179,7 @@ pub struct Term {
 }
 
 words!(OnNan: Stop = "stop", Skip = "skip", Rollback = "rollback");
+words!(KeepBest: Common = "common", PerTask = "per_task");
 words!(Evaluated: Valid = "valid", Test = "test");
 words!(Precision: F32 = "f32", F32Matrix = "f32-matrix", Mixed = "mixed");
 
@@ -144,7 +191,8 @@ impl Default for Train {
             max_time: None,
             batch_size: BatchSize::Rows(128),
             seed: 0,
-            patience: 0,
+            patience: Patience::Common(0),
+            keep_best: KeepBest::Common,
             select: Select::RelativeLoss,
             evaluate_every: Every::Epochs(1),
             evaluate: Vec::new(),
@@ -183,13 +231,16 @@ impl Keyed for Statement<'_> {
         pass.key("seed").value(&mut train.seed, &seed())?;
         pass.key("patience")
             .written(has_validation)
-            .value(&mut train.patience, &count(0..=MOST))?;
-        if train.patience > 0 && !has_validation {
+            .value(&mut train.patience, &patience(tasks))?;
+        if !train.patience.is_never() && !has_validation {
             return Err(pass.without_effect("patience", NO_VALIDATION, GIVE_VALIDATION));
         }
         pass.key("select")
             .only_or(has_validation, NO_VALIDATION, GIVE_VALIDATION)
             .value(&mut train.select, &select(version, tasks))?;
+        pass.key("keep_best")
+            .only_or(has_validation, NO_VALIDATION, GIVE_VALIDATION)
+            .value(&mut train.keep_best, &word())?;
         let evaluates = !train.evaluate.is_empty() || pass.has("evaluate");
         pass.key("evaluate_every")
             .only_or(
@@ -242,6 +293,32 @@ pub(super) fn keys() -> Vec<&'static str> {
         version: Version::V0_2,
         tasks: &[],
     })
+}
+
+/// `patience`: a number of evaluations, or a table of them by the names of tasks.
+fn patience(tasks: &[Task]) -> impl Form<Patience> {
+    let read = move |item: Item| {
+        if !item.value.is_table() {
+            return item.count(0..=MOST).map(Patience::Common);
+        }
+        let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
+        let path = item.path.clone();
+        let known = |(name, item): (String, Item)| {
+            let name = Item { path: path.clone(), value: Value::String(name) };
+            Ok((name.one_of(&names)?.to_owned(), item.count(0..=MOST)?))
+        };
+        let entries = item.entries("a number, or a table of numbers by task")?;
+        entries.into_iter().map(known).collect::<Result<_>>().map(Patience::PerTask)
+    };
+    let write = |patience: &Patience| match patience {
+        Patience::Common(most) => most.to_string(),
+        Patience::PerTask(tasks) => {
+            let each: Vec<String> =
+                tasks.iter().map(|(name, most)| format!("{} = {most}", quote(name))).collect();
+            format!("{{ {} }}", each.join(", "))
+        }
+    };
+    (read, write)
 }
 
 /// `select`: `relative_loss`, `loss`, `mean`, `TASK.METRIC`, `TASK.loss`, or a table of the last

@@ -6,8 +6,8 @@ use anyhow::{Result, ensure};
 use serde::Serialize;
 
 use crate::config::{
-    Activation, Architecture, Balance, BatchSize, Config, Coupling, Data, Every, Init, Interval,
-    OnNan, Optimizer, Precision, Select, Source, Task, Tracking, Train, Trunk,
+    Activation, Architecture, Balance, BatchSize, Config, Coupling, Data, Init, Optimizer,
+    Precision, Select, Source, Task, Tracking, Train, Trunk,
 };
 use crate::data::{Dataset, Parts, Schema};
 use crate::fault::{Exit, Fault};
@@ -299,20 +299,9 @@ fn synthetic_config(shape: &StepShape, tasks: &[String]) -> Config {
         optimizer: Optimizer::default(),
         train: Train {
             epochs: 1,
-            max_steps: None,
-            max_time: None,
             batch_size: BatchSize::Rows(shape.batch),
-            seed: 0,
-            patience: 0,
             select: Select::Mean,
-            evaluate_every: Every::Epochs(1),
-            evaluate: Vec::new(),
-            log_every: Every::Epochs(1),
-            checkpoint_every: Interval::Every(Every::Epochs(1)),
-            keep: 1,
-            on_nan: OnNan::Stop,
-            accumulate: 1,
-            precision: Precision::F32,
+            ..Train::default()
         },
         tracking: Tracking::default(),
     }

@@ -280,6 +280,7 @@ fn whole_checkpoint() -> (Snapshot, Context) {
         balance: None,
         worse: 1,
         best: Some(best.into()),
+        tasks: Vec::new(),
         seconds: 1.5,
         rate_factor: 1.0,
         rollbacks: 0,

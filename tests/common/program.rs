@@ -190,9 +190,14 @@ impl Room {
     /// seconds.
     pub fn result(&self, run: &str) -> Vec<(String, Vec<u8>)> {
         let files = ["model.safetensors", "config.json", "schema.json"];
-        let names = ["model", "last"]
-            .into_iter()
-            .flat_map(|model| files.map(|file| format!("{run}/{model}/{file}")));
+        let best = fs::read_dir(self.path(run).join("best")).into_iter().flatten().flatten();
+        let mut models: Vec<String> = best
+            .map(|entry| format!("best/{}", entry.file_name().to_string_lossy()))
+            .chain(["model", "last"].map(String::from))
+            .collect();
+        models.sort();
+        let names =
+            models.iter().flat_map(|model| files.map(|file| format!("{run}/{model}/{file}")));
         let mut all: Vec<_> =
             names.map(|name| (name[run.len()..].to_owned(), self.bytes(&name))).collect();
         all.push(("points".into(), self.points(run).join("\n").into_bytes()));
@@ -213,7 +218,9 @@ impl Room {
 
     /// Asserts that two runs left the same files.
     pub fn same(&self, run: &str, other: &str) {
-        for ((name, found), (_, expected)) in self.result(run).into_iter().zip(self.result(other)) {
+        let (found, expected) = (self.result(run), self.result(other));
+        assert_eq!(found.len(), expected.len(), "files of {run} and {other}");
+        for ((name, found), (_, expected)) in found.into_iter().zip(expected) {
             assert!(found == expected, "{name} of {run} and {other} differ");
         }
     }

@@ -9,7 +9,9 @@ use crate::common::program::{Draws, memory};
 use tandem::fault::{Exit, exit_of, hint_of};
 use tandem::model::arena::Numbers;
 use tandem::run::checkpoint::disk::{Disk, How};
-use tandem::run::checkpoint::{Best, Context, Snapshot, clean, list, load, newest, write};
+use tandem::run::checkpoint::{
+    Best, Context, Snapshot, TaskSelection, clean, list, load, newest, write,
+};
 use tandem::run::train::Plan;
 use tandem::run::train::sums::Sums;
 
@@ -65,6 +67,10 @@ fn snapshot(plan: &Plan, step: u64, double: bool) -> Snapshot {
         conflict: None,
         balance: None,
         worse: 1,
+        tasks: vec![
+            TaskSelection { score: Some(-0.25), worse: 2, best: Some(Arc::new(best.clone())) },
+            TaskSelection::default(),
+        ],
         best: Some(Arc::new(best)),
         seconds: 1.5,
         rate_factor: 1.0,

@@ -9,7 +9,7 @@ use tandem::config::read::{from_file, from_text};
 use tandem::config::write::to_toml;
 use tandem::config::{
     Activation, BatchSize, Config, Embed, Evaluated, Every, Feature, FeatureKind, Init, Overlay,
-    Scale, Schedule, Select, Source,
+    Patience, Scale, Schedule, Select, Source,
 };
 use tandem::config::{OptimizerKind, TaskKind};
 use tandem::fault::{Exit, exit_of, hint_of};
@@ -91,8 +91,8 @@ fn defaults_are_those_of_the_contract() {
         (20, None, None, BatchSize::Rows(128))
     );
     assert_eq!(
-        (t.seed, t.patience, &t.select, t.log_every),
-        (0, 0, &Select::RelativeLoss, Every::Epochs(1))
+        (t.seed, &t.patience, &t.select, t.log_every),
+        (0, &Patience::Common(0), &Select::RelativeLoss, Every::Epochs(1))
     );
     assert_eq!((t.evaluate_every, &t.evaluate[..]), (Every::Epochs(1), &[Evaluated::Valid][..]));
 }
@@ -134,8 +134,8 @@ fn values_arrive_where_they_belong() {
     assert_eq!(c.optimizer.schedule, Schedule::Step { step_size: Every::Steps(1000), gamma: 0.5 });
     assert_eq!(c.train.select, Select::Metric { task: "b".into(), metric: "log_loss".into() });
     assert_eq!(
-        (c.train.batch_size, c.train.patience, c.train.max_time),
-        (BatchSize::Full, 3, Some(90.0))
+        (c.train.batch_size, &c.train.patience, c.train.max_time),
+        (BatchSize::Full, &Patience::Common(3), Some(90.0))
     );
     assert_eq!(c.train.log_every, Every::Steps(100));
     assert_eq!(c.data.features, [Feature { scale: Some(Scale::MinMax), ..Feature::new("age") }]);
@@ -1447,6 +1447,7 @@ fn good() -> Vec<Config> {
         "seed = 9223372036854775807",
         "patience = 5\nlog_every = \"1s\"\ncheckpoint_every = \"1.5h\"\nkeep = 4\non_nan = \
          \"rollback\"\naccumulate = 3\nprecision = \"f32-matrix\"",
+        "patience = { left = 3 }\nkeep_best = \"per_task\"",
         "select = \"left.accuracy\"",
         "select = \"mean\"",
         "select = \"right.log_loss\"\nepochs = 1000000000",

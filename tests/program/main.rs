@@ -17,6 +17,7 @@ mod golden;
 mod hostile;
 mod interrupted;
 mod messages;
+mod per_task;
 mod scaling;
 mod selection;
 mod shell;

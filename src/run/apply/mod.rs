@@ -2,9 +2,11 @@
 
 pub mod baseline;
 pub mod evaluate;
+pub mod favourites;
 pub mod folds;
 pub mod judge;
 pub mod output;
 pub mod predict;
 pub mod probability;
 pub mod stored;
+pub mod together;

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use super::{Best, Context, Snapshot};
+use super::{Best, Context, Snapshot, TaskSelection};
 use crate::fault::{Fault, quoted};
 use crate::model::arena::Numbers;
 use crate::model::file::FormatStamp;
@@ -37,6 +37,8 @@ pub(super) struct Manifest {
     pub balance: Option<String>,
     pub worse: u64,
     pub best: Option<BestEntry>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<TaskEntry>,
     pub seconds: f64,
     pub rate_factor: f64,
     pub rollbacks: u64,
@@ -64,6 +66,36 @@ pub(super) struct BestEntry {
     pub thresholds: Vec<Option<f64>>,
 }
 
+impl BestEntry {
+    fn of(best: &Best) -> BestEntry {
+        BestEntry {
+            epoch: best.epoch,
+            step: best.step,
+            score: best.score,
+            thresholds: best.thresholds.clone(),
+        }
+    }
+}
+
+/// The selection of one task, without its arena.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TaskEntry {
+    pub score: Option<f64>,
+    pub worse: u64,
+    pub best: Option<BestEntry>,
+}
+
+impl TaskEntry {
+    fn of(task: &TaskSelection) -> TaskEntry {
+        TaskEntry {
+            score: task.score,
+            worse: task.worse,
+            best: task.best.as_deref().map(BestEntry::of),
+        }
+    }
+}
+
 /// A file beside the manifest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -83,18 +115,12 @@ impl Manifest {
     pub(super) fn new(
         snapshot: &Snapshot,
         context: &Context,
-        files: &[(&str, Vec<u8>)],
+        files: &[(String, Vec<u8>)],
     ) -> Manifest {
-        let entry = |(name, bytes): &(&str, Vec<u8>)| FileEntry {
-            name: (*name).into(),
+        let entry = |(name, bytes): &(String, Vec<u8>)| FileEntry {
+            name: name.clone(),
             bytes: bytes.len() as u64,
             blake3: hash(bytes),
-        };
-        let best = |b: &Best| BestEntry {
-            epoch: b.epoch,
-            step: b.step,
-            score: b.score,
-            thresholds: b.thresholds.clone(),
         };
         Manifest {
             format: FORMAT,
@@ -106,7 +132,8 @@ impl Manifest {
             conflict: snapshot.conflict.clone(),
             balance: snapshot.balance.as_ref().map(|(method, _)| method.clone()),
             worse: snapshot.worse,
-            best: snapshot.best.as_deref().map(best),
+            best: snapshot.best.as_deref().map(BestEntry::of),
+            tasks: snapshot.tasks.iter().map(TaskEntry::of).collect(),
             seconds: snapshot.seconds,
             rate_factor: snapshot.rate_factor,
             rollbacks: snapshot.rollbacks,

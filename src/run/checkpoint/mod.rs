@@ -7,6 +7,7 @@
 //! | `first_moment.safetensors`, `second_moment.safetensors` | the moments, in the same layout |
 //! | `parameters.safetensors` | the parameters in f64, where the reference trains |
 //! | `best.safetensors` | the best model so far, where validation picks one |
+//! | `best.N.safetensors` | the best model for task N, counted from 0, where such models are kept |
 //! | `balance.bin` | the state of the method that balances the tasks: f32 or f64, little-endian |
 //! | `config.toml` | the settings |
 //! | `manifest.json` | everything else, with length and BLAKE3 of each file and of itself |
@@ -68,6 +69,8 @@ pub struct Snapshot {
     pub worse: u64,
     /// The best model so far.
     pub best: Option<Arc<Best>>,
+    /// The selection of each task; empty where tasks have none of their own.
+    pub tasks: Vec<TaskSelection>,
     /// Seconds of training.
     pub seconds: f64,
     /// Factor of the learning rate; it is halved with each roll-back.
@@ -78,6 +81,22 @@ pub struct Snapshot {
     pub skipped: u64,
     /// Scale of the gradients, where operands are rounded to f16.
     pub scale: Option<LossScale>,
+}
+
+/// The selection of one task by its own figure.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TaskSelection {
+    /// The best score so far; larger is better. `None` if there was none.
+    pub score: Option<f64>,
+    /// Evaluations since the best one.
+    pub worse: u64,
+    /// The best model for the task, where such models are kept.
+    pub best: Option<Arc<Best>>,
+}
+
+/// Name of the file of the best model for a task.
+fn best_of(task: usize) -> String {
+    format!("best.{task}.safetensors")
 }
 
 /// The best model of a run, by its validation part.

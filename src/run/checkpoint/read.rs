@@ -8,9 +8,11 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::disk::Disk;
-use super::manifest::{BestEntry, DAMAGED, FileEntry, Manifest, hash};
+use super::manifest::{BestEntry, DAMAGED, FileEntry, Manifest, TaskEntry, hash};
 use super::names::{TEMPORARY, list, put_back};
-use super::{BALANCE, BEST, Best, CONFIG, MANIFEST, MOMENTS, PARAMETERS, Snapshot};
+use super::{
+    BALANCE, BEST, Best, CONFIG, MANIFEST, MOMENTS, PARAMETERS, Snapshot, TaskSelection, best_of,
+};
 use crate::fault::{Fault, FaultKind, kind_of, quoted};
 use crate::model::arena::Numbers;
 use crate::model::file::arena::{self, Number};
@@ -142,7 +144,8 @@ impl<'a> Files<'a> {
         let known = [CONFIG, PARAMETERS, BALANCE, BEST, file::TENSORS, file::CONFIG, file::SCHEMA];
         let mut unread: Vec<&FileEntry> = Vec::new();
         for entry in &manifest.files {
-            let is_known = known.into_iter().chain(MOMENTS).any(|name| name == entry.name);
+            let is_known = known.into_iter().chain(MOMENTS).any(|name| name == entry.name)
+                || (0..manifest.tasks.len()).any(|task| best_of(task) == entry.name);
             let problem = if !is_known {
                 "that no checkpoint has"
             } else if unread.iter().any(|other| other.name == entry.name) {
@@ -219,7 +222,14 @@ fn snapshot(manifest: &Manifest, model: &Model, files: &mut Files) -> Result<Sna
             moments.push(files.numbers(name, layout, manifest.double)?);
         }
     }
-    let best = manifest.best.as_ref().map(|entry| best(entry, layout, files));
+    let common =
+        manifest.best.as_ref().map(|entry| best(BEST, entry, layout, files)).transpose()?;
+    let task = |(number, entry): (usize, &TaskEntry)| {
+        let own = entry.best.as_ref();
+        let own = own.map(|entry| best(&best_of(number), entry, layout, files)).transpose()?;
+        Ok(TaskSelection { score: entry.score, worse: entry.worse, best: own })
+    };
+    let tasks = manifest.tasks.iter().enumerate().map(task).collect::<Result<Vec<_>>>()?;
     let balance = match &manifest.balance {
         None => None,
         Some(method) => {
@@ -239,7 +249,8 @@ fn snapshot(manifest: &Manifest, model: &Model, files: &mut Files) -> Result<Sna
         conflict: manifest.conflict.clone(),
         balance,
         worse: manifest.worse,
-        best: best.transpose()?,
+        best: common,
+        tasks,
         seconds: manifest.seconds,
         rate_factor: manifest.rate_factor,
         rollbacks: manifest.rollbacks,
@@ -249,9 +260,9 @@ fn snapshot(manifest: &Manifest, model: &Model, files: &mut Files) -> Result<Sna
 }
 
 /// The best model so far.
-fn best(entry: &BestEntry, layout: &Layout, files: &mut Files) -> Result<Arc<Best>> {
+fn best(name: &str, entry: &BestEntry, layout: &Layout, files: &mut Files) -> Result<Arc<Best>> {
     Ok(Arc::new(Best {
-        parameters: files.arena(BEST, layout)?,
+        parameters: files.arena(name, layout)?,
         thresholds: entry.thresholds.clone(),
         epoch: entry.epoch,
         step: entry.step,
@@ -262,7 +273,8 @@ fn best(entry: &BestEntry, layout: &Layout, files: &mut Files) -> Result<Arc<Bes
 /// The first problem of a manifest whose hash is right. The hash shows damage, but anyone can write
 /// a manifest with the right hash.
 fn problem(manifest: &Manifest, tasks: usize) -> Option<&'static str> {
-    let best = manifest.best.as_ref();
+    let of_tasks = manifest.tasks.iter().filter_map(|task| task.best.as_ref());
+    let all: Vec<&BestEntry> = manifest.best.iter().chain(of_tasks).collect();
     let is_share = |share: f64| (0.0..=1.0).contains(&share);
     if manifest.conflict.as_ref().is_some_and(|conflict| !conflict.is_of(tasks)) {
         return Some("conflict of another number of tasks");
@@ -270,18 +282,19 @@ fn problem(manifest: &Manifest, tasks: usize) -> Option<&'static str> {
     if !manifest.sums.is_of(tasks) {
         return Some("sums of another number of tasks");
     }
-    if best.is_some_and(|best| best.thresholds.len() != tasks) {
+    if !manifest.tasks.is_empty() && manifest.tasks.len() != tasks {
+        return Some("selections of another number of tasks");
+    }
+    if all.iter().any(|best| best.thresholds.len() != tasks) {
         return Some("thresholds of another number of tasks");
     }
-    if best
-        .is_some_and(|best| !best.thresholds.iter().flatten().all(|threshold| is_share(*threshold)))
-    {
+    if !all.iter().flat_map(|best| best.thresholds.iter().flatten()).all(|share| is_share(*share)) {
         return Some("a threshold that is no probability");
     }
     if manifest.validated > manifest.step {
         return Some("it was validated after a later step");
     }
-    if best.and_then(|best| best.step).is_some_and(|step| step > manifest.step) {
+    if all.iter().filter_map(|best| best.step).any(|step| step > manifest.step) {
         return Some("the best model is of a later step");
     }
     if manifest.scale.is_some_and(|scale| {

@@ -11,7 +11,7 @@ use anyhow::{Result, anyhow};
 use super::disk::Disk;
 use super::manifest::Manifest;
 use super::names::{ASIDE, TEMPORARY, list, put_back};
-use super::{BALANCE, BEST, CONFIG, Context, MANIFEST, MOMENTS, PARAMETERS, Snapshot};
+use super::{BALANCE, BEST, CONFIG, Context, MANIFEST, MOMENTS, PARAMETERS, Snapshot, best_of};
 use crate::fault::{Exit, Fault, of_creation};
 use crate::model::arena::Numbers;
 use crate::model::file::{arena, contents};
@@ -45,27 +45,34 @@ pub fn write(
 }
 
 /// Name and bytes of each file, the manifest last.
-fn files(snapshot: &Snapshot, context: &Context) -> Result<Vec<(&'static str, Vec<u8>)>> {
+fn files(snapshot: &Snapshot, context: &Context) -> Result<Vec<(String, Vec<u8>)>> {
     let Context { network, layout, schema, config, .. } = context;
-    let mut files = vec![(CONFIG, config.clone().into_bytes())];
-    files.extend(match &snapshot.parameters {
+    let mut files = vec![(CONFIG.to_owned(), config.clone().into_bytes())];
+    let model = match &snapshot.parameters {
         Numbers::F32(parameters) => contents(network, layout, schema, parameters)?,
         Numbers::F64(_) => contents(network, layout, schema, &snapshot.parameters.to_f32())?,
-    });
+    };
+    files.extend(model.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)));
+    let mut add = |name: &str, bytes: Vec<u8>| files.push((name.to_owned(), bytes));
     if matches!(snapshot.parameters, Numbers::F64(_)) {
-        files.push((PARAMETERS, bytes(layout, &snapshot.parameters)?));
+        add(PARAMETERS, bytes(layout, &snapshot.parameters)?);
     }
     for (name, moment) in MOMENTS.into_iter().zip(&snapshot.moments) {
-        files.push((name, bytes(layout, moment)?));
+        add(name, bytes(layout, moment)?);
     }
     if let Some((_, state)) = &snapshot.balance {
-        files.push((BALANCE, state.to_bytes()));
+        add(BALANCE, state.to_bytes());
     }
     if let Some(best) = &snapshot.best {
-        files.push((BEST, arena::to_bytes(layout, &best.parameters)?));
+        add(BEST, arena::to_bytes(layout, &best.parameters)?);
+    }
+    for (number, task) in snapshot.tasks.iter().enumerate() {
+        if let Some(best) = &task.best {
+            add(&best_of(number), arena::to_bytes(layout, &best.parameters)?);
+        }
     }
     let manifest = Manifest::new(snapshot, context, &files).to_bytes()?;
-    files.push((MANIFEST, manifest));
+    files.push((MANIFEST.to_owned(), manifest));
     Ok(files)
 }
 
@@ -83,7 +90,7 @@ fn commit(
     root: &Path,
     temporary: &Path,
     path: &Path,
-    files: &[(&str, Vec<u8>)],
+    files: &[(String, Vec<u8>)],
 ) -> Result<(), Fault> {
     if temporary.exists() {
         disk.remove_directory(temporary).map_err(|e| cannot_create(temporary, &e))?;

@@ -2,6 +2,7 @@
 
 mod appended;
 mod events;
+mod favourites;
 mod lock;
 mod table;
 
@@ -23,6 +24,7 @@ use crate::replace::{clean, replace, sync_parent};
 use crate::run::directory::appended::{Appended, cannot_create};
 use crate::run::train::point::Point;
 use events::Events;
+pub use favourites::{best_for, best_models};
 use table::MetricsTable;
 
 /// Parent of the run directories that `--out` does not name.
@@ -97,9 +99,11 @@ impl RunDirectory {
                 .into());
         }
         let run = RunDirectory::lock(path.to_owned(), false)?;
+        let best = fs::read_dir(best_models(path)).into_iter().flatten().flatten();
         [path.to_owned(), path.join("model"), path.join("last")]
-            .iter()
-            .for_each(|directory| clean(directory));
+            .into_iter()
+            .chain(best.map(|entry| entry.path()))
+            .for_each(|directory| clean(&directory));
         Ok(run)
     }
 
@@ -303,6 +307,23 @@ impl RunDirectory {
         parameters: &[f32],
     ) -> Result<()> {
         save(&self.path.join("model"), network, layout, schema, parameters)
+    }
+
+    /// Replaces the model that is best for a task, in `best/TASK/`.
+    ///
+    /// # Errors
+    /// As [`save`].
+    pub fn save_best_for(
+        &self,
+        task: usize,
+        network: &Network,
+        layout: &Layout,
+        schema: &Schema,
+        parameters: &[f32],
+    ) -> Result<()> {
+        let path = best_for(&self.path, network, task);
+        make(&best_models(&self.path))?;
+        save(&path, network, layout, schema, parameters)
     }
 
     /// Replaces the model after the last step, in `last/`.

@@ -35,6 +35,8 @@ pub(super) struct MetricsTable {
     events: Option<Events>,
     /// Step of the last training point, or 0.
     trained: u64,
+    /// The largest step of a row, or 0.
+    told: u64,
 }
 
 /// The figures since the last row.
@@ -62,7 +64,7 @@ impl MetricsTable {
         let file = Appended::open(path)?;
         let columns = columns(network, objective, parts);
         let mut table =
-            MetricsTable { file, columns, row: Row::default(), events: None, trained: 0 };
+            MetricsTable { file, columns, row: Row::default(), events: None, trained: 0, told: 0 };
         if table.file.len()? == 0 {
             let header = record(&table.columns);
             table.file.write(&header)?;
@@ -92,7 +94,7 @@ impl MetricsTable {
 
     /// Writes the whole table again, from these points.
     pub(super) fn replay(&mut self, points: &[Value]) -> Result<()> {
-        (self.row, self.trained) = (Row::default(), 0);
+        (self.row, self.trained, self.told) = (Row::default(), 0, 0);
         self.events.as_mut().map_or(Ok(()), Events::clear)?;
         self.file.cut(0)?;
         let header = record(&self.columns);
@@ -111,13 +113,18 @@ impl MetricsTable {
         let row = std::mem::take(&mut self.row);
         let Some([_, step, _, seconds]) = &row.fixed else { return Ok(()) };
         let texts = row.texts(&self.columns);
+        let step = step.as_u64().unwrap_or(0);
+        // The learning rate of a step stands once in the file of events: the row of the model that
+        // is kept is of an earlier step.
+        let is_known =
+            |name: &str| OF_ROW.contains(&name) || (name == FIXED[2] && step <= self.told);
         if let Some(events) = &mut self.events {
-            let named = self.columns.iter().zip(&texts);
-            let figures = named.filter(|(name, _)| !OF_ROW.contains(&name.as_str()));
+            let figures = self.columns.iter().zip(&texts).filter(|(name, _)| !is_known(name));
             let scalars =
                 figures.filter_map(|(name, text)| Some((name.clone(), text.parse().ok()?)));
-            events.scalars(step.as_u64().unwrap_or(0), seconds.as_f64().unwrap_or(0.0), scalars)?;
+            events.scalars(step, seconds.as_f64().unwrap_or(0.0), scalars)?;
         }
+        self.told = self.told.max(step);
         self.file.write(&record(&texts))
     }
 }

@@ -333,6 +333,10 @@ fn save(
     let saved = directory.save_last(network, layout, schema, &outcome.last);
     let saved =
         saved.and_then(|()| directory.save_model(&outcome.network, layout, schema, &outcome.best));
+    let saved = outcome.best_for_tasks.iter().fold(saved, |saved, best| {
+        let (network, parameters) = (&best.network, &best.parameters);
+        saved.and_then(|()| directory.save_best_for(best.task, network, layout, schema, parameters))
+    });
     if let Ended::NotFinite(fault) = outcome.ended {
         // The cause matters more than what could not be saved because of it: weights may be
         // infinite themselves.

@@ -221,6 +221,11 @@ impl Observer for Recorder<'_> {
         self.directory.save_model(network, &self.plan.layout, &self.plan.parts.schema, parameters)
     }
 
+    fn improved_for(&mut self, task: usize, network: &Network, parameters: &[f32]) -> Result<()> {
+        let (layout, schema) = (&self.plan.layout, &self.plan.parts.schema);
+        self.directory.save_best_for(task, network, layout, schema, parameters)
+    }
+
     fn end_epoch(&mut self) -> Result<()> {
         if let Some(line) = self.line() {
             self.told = self.latest.iter().map(|p| p.step).max().unwrap_or(0).max(self.told);

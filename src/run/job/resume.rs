@@ -168,6 +168,7 @@ pub(super) fn forget_other_scores(
         return Ok(None);
     }
     (loaded.snapshot.best, loaded.snapshot.worse) = (None, 0);
+    loaded.snapshot.tasks.clear();
     let what = format!(
         "the best score so far was by {by} and is forgotten, and so are the {} without improvement",
         evaluations(plan)
@@ -194,9 +195,15 @@ fn evaluations(plan: &Plan) -> &'static str {
 
 /// Why a run has nothing left to do, and what changes that.
 fn over(snapshot: &Snapshot, plan: &Plan) -> Option<String> {
-    let (steps, worse, patience) = (snapshot.steps, snapshot.worse, plan.config.train.patience);
-    if patience > 0 && worse >= patience {
+    let (steps, worse) = (snapshot.steps, snapshot.worse);
+    if plan.is_out_of_patience(worse, &snapshot.tasks) {
         let counted = evaluations(plan);
+        let Some(patience) = plan.config.train.patience.common() else {
+            return Some(format!(
+                "nothing to do, early stopping ended the run, all tasks are done by their \
+                 {counted} without improvement: a larger train.patience takes it further"
+            ));
+        };
         let why = format!(
             "early stopping ended the run, {worse} {counted} without improvement at a patience of \
              {patience}"
@@ -229,6 +236,8 @@ fn may_change(key: &str, before: &str, after: &str) -> bool {
         ["data", "train" | "valid" | "test"] => before != "-" && after != "-",
         ["trunk", "freeze"] => true,
         ["train", "batch_size"] => false,
+        // The models in best/ would not be those of the run any more.
+        ["train", "keep_best"] => after == "\"per_task\"",
         ["optimizer", "kind"] => is_adam(before) && is_adam(after),
         ["optimizer", ..] | ["train", ..] | ["tracking", ..] => true,
         [first, ..] if first.starts_with("coupling") => true,

@@ -7,6 +7,7 @@ mod levels;
 pub mod loss_scale;
 mod memory;
 mod outcome;
+mod per_task;
 mod plan;
 pub mod point;
 mod retry;
@@ -26,6 +27,7 @@ use crate::run::machine::Machine;
 use crate::run::train::step_loop::Run;
 
 pub use outcome::{Ended, Observer, Options, Outcome, Silent};
+pub use per_task::{BestForTask, TaskFigures};
 pub use plan::{Plan, WINDOW};
 pub use retry::train_with_retries;
 pub use trouble::not_finite;

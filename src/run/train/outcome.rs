@@ -6,6 +6,7 @@ use crate::kernels::tuning::Tuning;
 use crate::measure::profile::Profile;
 use crate::model::network::Network;
 use crate::run::checkpoint::Snapshot;
+use crate::run::train::per_task::BestForTask;
 use crate::run::train::point::Point;
 use anyhow::Result;
 use std::sync::Arc;
@@ -54,6 +55,8 @@ pub struct Outcome {
     pub kept: Vec<Point>,
     /// The point of the test part among these.
     pub test: Option<Point>,
+    /// The models that are best for single tasks, where such models are kept.
+    pub best_for_tasks: Vec<BestForTask>,
     /// Times of the dispatches of the training step, if [`Options::profile`] asks for them and the
     /// engine can time them.
     pub profile: Option<Profile>,
@@ -74,6 +77,15 @@ pub trait Observer {
     fn notice(&mut self, _line: &str) {}
     /// A point was reached.
     fn point(&mut self, _point: &Point) -> Result<()> {
+        Ok(())
+    }
+    /// A better model for a task was found; the network has its thresholds.
+    fn improved_for(
+        &mut self,
+        _task: usize,
+        _network: &Network,
+        _parameters: &[f32],
+    ) -> Result<()> {
         Ok(())
     }
     /// A better model was found; the network has its thresholds.

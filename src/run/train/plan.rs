@@ -12,6 +12,7 @@ use crate::model::network::Network;
 use crate::objective::Objective;
 use crate::plan::PartShape;
 use crate::run::checkpoint::Snapshot;
+use crate::run::train::per_task::{self, TaskFigures};
 use crate::run::train::selection::Selection;
 use crate::run::train::sums::Sums;
 use crate::schedule::SLOTS;
@@ -38,7 +39,9 @@ pub struct Plan {
     pub objective: Objective,
     /// The rule that picks the model; `None` = the model of the last step.
     pub selection: Option<Selection>,
-    /// Lines for the user about the rule that picks the model.
+    /// The figure of each task that selects for it alone.
+    pub task_figures: TaskFigures,
+    /// Lines for the user about what picks models.
     pub notices: Vec<String>,
     /// Rows per step.
     pub batch: usize,
@@ -64,7 +67,9 @@ impl Plan {
         let network = Network::new(&config, &parts.schema)?;
         let layout = Layout { frozen: config.trunk.freeze, ..Layout::new(&network)? };
         let mut objective = Objective::new(&config, &network)?;
-        let (selection, notices) = Selection::new(&config, &network, &parts)?;
+        let (selection, mut notices) = Selection::new(&config, &network, &parts)?;
+        let (task_figures, more) = per_task::figures(&config, &network, &parts);
+        notices.extend(more);
         let rows = parts.train.rows;
         let batch = match config.train.batch_size {
             BatchSize::Rows(n) => n.min(rows),
@@ -82,6 +87,7 @@ impl Plan {
             layout,
             objective,
             selection,
+            task_figures,
             notices,
             batch,
             steps_per_epoch,
@@ -234,6 +240,7 @@ impl Plan {
             balance: None,
             worse: 0,
             best: None,
+            tasks: Vec::new(),
             seconds: 0.0,
             rate_factor: 1.0,
             rollbacks: 0,

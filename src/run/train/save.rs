@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 
+use crate::config::KeepBest;
 use crate::model::arena::Numbers;
 use crate::run::checkpoint::Snapshot;
 use crate::run::train::loss_scale::LossScale;
@@ -32,6 +33,7 @@ impl Run<'_> {
             balance,
             worse: self.worse,
             best: self.best.clone(),
+            tasks: self.tasks.clone(),
             seconds: self.seconds(),
             rate_factor: self.course.factor,
             rollbacks: self.rollbacks,
@@ -58,6 +60,14 @@ impl Run<'_> {
         (self.points, self.sums) =
             (snapshot.points, snapshot.sums.clone().with_pairs(self.plan.objective.pairs.len()));
         (self.worse, self.best) = (snapshot.worse, snapshot.best.clone());
+        let keeps = self.plan.config.train.keep_best == KeepBest::PerTask;
+        self.tasks = self.plan.no_selections();
+        for (task, before) in self.tasks.iter_mut().zip(&snapshot.tasks) {
+            // Where no model was kept until now, scores without one begin anew.
+            if !keeps || before.best.is_some() {
+                task.clone_from(before);
+            }
+        }
         self.course.factor = snapshot.rate_factor;
         if self.course.scale.grows {
             // A run that was computed in f32 until now starts with the initial scale.

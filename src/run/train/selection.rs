@@ -41,10 +41,12 @@ struct Relative {
 
 /// A metric or the loss of a task, with its weight in the mean.
 #[derive(Clone, Debug, PartialEq)]
-struct Figure {
-    task: usize,
-    name: String,
-    weight: f64,
+pub struct Figure {
+    /// Number of the task.
+    pub task: usize,
+    /// Name of the metric, or `loss`.
+    pub name: String,
+    pub(super) weight: f64,
 }
 
 /// A rule, or `None` if nothing picks a model, with lines about it for the user.
@@ -119,7 +121,7 @@ impl Selection {
 
 impl Figure {
     /// Its value at a point; negative where lower values are better.
-    fn of(&self, point: &Point) -> Option<f64> {
+    pub(super) fn of(&self, point: &Point) -> Option<f64> {
         let value = point.tasks[self.task].figure(&self.name)?;
         Some(if higher_is_better(&self.name) { value } else { -value })
     }
@@ -131,7 +133,7 @@ fn without_validation(config: &Config) -> Vec<String> {
     let picks = !matches!(config.train.select, Select::RelativeLoss | Select::Mean)
         && config.data.has_validation();
     let unpicked = "train.select picks nothing: no row is validated on, and the last epoch is kept";
-    let notes = [(config.train.patience > 0, idle), (picks, unpicked)];
+    let notes = [(!config.train.patience.is_never(), idle), (picks, unpicked)];
     notes.into_iter().filter(|(is_told, _)| *is_told).map(|(_, note)| note.to_owned()).collect()
 }
 
@@ -144,16 +146,16 @@ fn mean(terms: &[(f64, f64)]) -> f64 {
 }
 
 /// The inputs from which a rule is settled.
-struct SelectionInputs<'a> {
-    config: &'a Config,
-    network: &'a Network,
-    parts: &'a Parts,
-    valid: &'a Dataset,
+pub(super) struct SelectionInputs<'a> {
+    pub(super) config: &'a Config,
+    pub(super) network: &'a Network,
+    pub(super) parts: &'a Parts,
+    pub(super) valid: &'a Dataset,
 }
 
 impl SelectionInputs<'_> {
     /// The figures that a setting names; by default the primary metric of each task.
-    fn figures(&self, select: &Select) -> Vec<Figure> {
+    pub(super) fn figures(&self, select: &Select) -> Vec<Figure> {
         let tasks = &self.network.tasks;
         let number = |name: &str| tasks.iter().position(|head| head.name == name).unwrap_or(0);
         let figure =
@@ -177,14 +179,14 @@ impl SelectionInputs<'_> {
     }
 
     /// Whether the validation part has a label of positive weight for a task.
-    fn has_labels(&self, task: usize) -> bool {
+    pub(super) fn has_labels(&self, task: usize) -> bool {
         let head = &self.network.tasks[task];
         baseline(head, self.labels(task, &self.parts.train), self.labels(task, self.valid))
             .is_some()
     }
 
     /// Whether the loss of a task has a positive weight.
-    fn weighs(&self, task: usize) -> bool {
+    pub(super) fn weighs(&self, task: usize) -> bool {
         self.config.tasks[task].weight > 0.0
     }
 
@@ -229,8 +231,11 @@ impl SelectionInputs<'_> {
             .filter(|task| self.weighs(*task))
             .partition(|task| self.has_labels(*task));
         if with.is_empty() {
-            let and =
-                if self.config.train.patience > 0 { ", and patience ends nothing" } else { "" };
+            let and = if self.config.train.patience.is_never() {
+                ""
+            } else {
+                ", and patience ends nothing"
+            };
             let why = "no label of the validation part weighs anything for a task of weight above \
                        0: the last epoch is kept";
             return (None, vec![format!("{why}{and}")]);

@@ -12,7 +12,7 @@ use crate::data::split::order::windowed_order;
 use crate::kernels::Unit;
 use crate::kernels::params::Step;
 use crate::model::network::Head;
-use crate::run::checkpoint::{Best, Snapshot};
+use crate::run::checkpoint::{Best, Snapshot, TaskSelection};
 use crate::run::data::{upload, upload_rows};
 use crate::run::train::conflict::Conflict;
 use crate::run::train::learning_rate::Course;
@@ -60,6 +60,8 @@ pub(crate) struct Run<'a> {
     pub(crate) worse: u64,
     /// As [`Snapshot::best`].
     pub(crate) best: Option<Arc<Best>>,
+    /// As [`Snapshot::tasks`].
+    pub(crate) tasks: Vec<TaskSelection>,
     /// As [`Snapshot::rollbacks`].
     pub(crate) rollbacks: u64,
     /// As [`Snapshot::skipped`].
@@ -138,6 +140,7 @@ impl<'a> Run<'a> {
             conflict: None,
             worse: 0,
             best: None,
+            tasks: plan.no_selections(),
             rollbacks: 0,
             skipped: 0,
             seconds_before: 0.0,
@@ -164,9 +167,8 @@ impl<'a> Run<'a> {
         if self.plan.config.train.on_nan == OnNan::Rollback {
             self.good = Some(Arc::new(self.snapshot()?));
         }
-        let patience = self.plan.config.train.patience;
         loop {
-            if patience > 0 && self.worse >= patience {
+            if self.is_out_of_patience() {
                 return Ok(Ended::EarlyStopping);
             }
             let Some(end) = self.next_stop() else { return Ok(Ended::Finished) };
@@ -185,7 +187,7 @@ impl<'a> Run<'a> {
                 self.worse = if improved { 0 } else { self.worse + 1 };
                 self.validated = self.done;
             }
-            if self.next_stop().is_some() && !(patience > 0 && self.worse >= patience) {
+            if self.next_stop().is_some() && !self.is_out_of_patience() {
                 observer.end_epoch()?;
                 let epochs = self
                     .done

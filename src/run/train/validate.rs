@@ -19,11 +19,11 @@ use crate::run::train::verdict::verdict;
 use crate::schedule::Slice;
 
 /// The model that is kept at the end of a run.
-struct Kept {
-    parameters: Vec<f32>,
-    network: Network,
+pub(super) struct Kept {
+    pub(super) parameters: Vec<f32>,
+    pub(super) network: Network,
     /// The step after which it had these parameters.
-    step: u64,
+    pub(super) step: u64,
     /// Whether validation picked it.
     selected: bool,
 }
@@ -47,9 +47,9 @@ impl<'a> Run<'a> {
             let point = self.measured_point(Part::Test, self.done, &network, (data, &measured));
             self.tell(&point, observer)?;
         }
-        picked.map_or(Ok(true), |(point, thresholds)| {
-            self.pick(&point, thresholds, &network, observer)
-        })
+        let Some((point, thresholds)) = picked else { return Ok(true) };
+        self.pick_for_tasks(&point, &thresholds, &network, observer)?;
+        self.pick(&point, thresholds, &network, observer)
     }
 
     /// Keeps the model if it is the best so far by its validation point; returns whether it is.
@@ -81,10 +81,20 @@ impl<'a> Run<'a> {
         }
         let parameters = self.parameters()?;
         observer.improved(network, &parameters, point.epoch)?;
-        let step = (!point.step.is_multiple_of(self.plan.steps_per_epoch)).then_some(point.step);
-        self.best =
-            Some(Arc::new(Best { parameters, thresholds, epoch: point.epoch, step, score }));
+        self.best = Some(Arc::new(self.best(point, parameters, thresholds, score)));
         Ok(true)
+    }
+
+    /// The model of a validation point.
+    pub(super) fn best(
+        &self,
+        point: &Point,
+        parameters: Vec<f32>,
+        thresholds: Vec<Option<f64>>,
+        score: f64,
+    ) -> Best {
+        let step = (!point.step.is_multiple_of(self.plan.steps_per_epoch)).then_some(point.step);
+        Best { parameters, thresholds, epoch: point.epoch, step, score }
     }
 
     /// The rows of a part, with losses and logits; `None` if the run does not have the part, or it
@@ -125,7 +135,7 @@ impl<'a> Run<'a> {
     }
 
     /// The parameters as they are now.
-    fn parameters(&mut self) -> Result<Vec<f32>> {
+    pub(super) fn parameters(&mut self) -> Result<Vec<f32>> {
         self.engine.download(Slice {
             buffer: self.built.buffers.parameters,
             first: 0,
@@ -136,16 +146,7 @@ impl<'a> Run<'a> {
     /// The best model by validation, or the model of the last step.
     fn kept(&mut self, last: &[f32], observer: &mut dyn Observer) -> Kept {
         if let Some(best) = self.best.take() {
-            let step = best
-                .step
-                .unwrap_or(best.epoch.saturating_mul(self.plan.steps_per_epoch))
-                .min(self.done);
-            return Kept {
-                parameters: best.parameters.clone(),
-                network: self.plan.with_thresholds(&best.thresholds),
-                step,
-                selected: true,
-            };
+            return self.kept_of(&best);
         }
         if let Some(what) = &self.undefined {
             observer.notice(&format!(
@@ -160,9 +161,30 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// A model that validation picked.
+    pub(super) fn kept_of(&self, best: &Best) -> Kept {
+        let end_of_epoch = best.epoch.saturating_mul(self.plan.steps_per_epoch);
+        Kept {
+            parameters: best.parameters.clone(),
+            network: self.plan.with_thresholds(&best.thresholds),
+            step: best.step.unwrap_or(end_of_epoch).min(self.done),
+            selected: true,
+        }
+    }
+
+    /// Evaluates a model on the parts that it was not trained on.
+    pub(super) fn measure_unseen(&mut self, kept: &Kept) -> Result<Vec<Point>> {
+        self.measure_on(kept, |part| part != Part::Train)
+    }
+
     /// Evaluates the kept model on each part. The training part is left out if less than one epoch
     /// was trained: to evaluate all of it could take longer than the run.
     fn measure_kept(&mut self, kept: &Kept) -> Result<Vec<Point>> {
+        let is_epoch = self.done >= self.plan.steps_per_epoch;
+        self.measure_on(kept, |part| part != Part::Train || is_epoch)
+    }
+
+    fn measure_on(&mut self, kept: &Kept, is_wanted: impl Fn(Part) -> bool) -> Result<Vec<Point>> {
         self.engine.upload(
             self.built.buffers.parameters,
             0,
@@ -170,8 +192,7 @@ impl<'a> Run<'a> {
         )?;
         let mut points = Vec::new();
         for part in Part::ALL {
-            let wanted = part != Part::Train || self.done >= self.plan.steps_per_epoch;
-            if let Some((data, measured)) = self.measure(part, wanted)? {
+            if let Some((data, measured)) = self.measure(part, is_wanted(part))? {
                 let found = (data, &measured);
                 points.push(self.measured_point(part, kept.step, &kept.network, found));
             }
@@ -192,6 +213,7 @@ impl<'a> Run<'a> {
         let (last, seconds) = (self.parameters()?, self.seconds());
         let kept = self.kept(&last, observer);
         let is_measured = !matches!(ended, Ended::NotFinite(_) | Ended::Stopped);
+        let best_for_tasks = self.best_for_tasks(is_measured)?;
         let points = if is_measured { self.measure_kept(&kept)? } else { Vec::new() };
         let valid = points.iter().find(|point| point.split == Part::Valid.name());
         let idle = valid.or(points.first()).and_then(idle_experts);
@@ -221,6 +243,7 @@ impl<'a> Run<'a> {
             seconds,
             kept: points,
             test,
+            best_for_tasks,
             profile,
         })
     }

@@ -1,0 +1,172 @@
+//! The selection of each task by a figure of its own: the model that is best for it, and the
+//! patience after which it is done.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+
+use super::selection::{Figure, SelectionInputs};
+use super::{Observer, Plan};
+use crate::config::{Config, KeepBest, Patience, Select};
+use crate::data::Parts;
+use crate::fault::quoted;
+use crate::model::network::Network;
+use crate::run::checkpoint::TaskSelection;
+use crate::run::train::point::Point;
+use crate::run::train::step_loop::Run;
+
+/// The figure of each task that selects for it; `None` for a task that has no label in the
+/// validation part, or a weight of 0. Empty if tasks have no selection of their own.
+pub type TaskFigures = Vec<Option<Figure>>;
+
+/// Settles the figures, with lines for the user about tasks that have none. The figure of a task is
+/// the one that `train.select` names for it, the primary metric with `"mean"`, else the loss.
+pub(super) fn figures(
+    config: &Config,
+    network: &Network,
+    parts: &Parts,
+) -> (TaskFigures, Vec<String>) {
+    let keeps = config.train.keep_best == KeepBest::PerTask;
+    let counts = matches!(config.train.patience, Patience::PerTask(_));
+    let Some(valid) = parts.valid.as_ref().filter(|_| keeps || counts) else {
+        return (Vec::new(), Vec::new());
+    };
+    let inputs = SelectionInputs { config, network, parts, valid };
+    let named = match &config.train.select {
+        select @ (Select::Mean | Select::Metric { .. } | Select::Weighted(_)) => {
+            inputs.figures(select)
+        }
+        Select::RelativeLoss | Select::Loss => Vec::new(),
+    };
+    let (mut figures, mut notes) = (Vec::new(), Vec::new());
+    for (task, head) in network.tasks.iter().enumerate() {
+        let own = named.iter().find(|figure| figure.task == task).cloned();
+        let figure = own.unwrap_or_else(|| Figure { task, name: "loss".to_owned(), weight: 1.0 });
+        let why = match (inputs.weighs(task), inputs.has_labels(task)) {
+            (false, _) => Some("its weight is 0"),
+            (_, false) => Some("it has no label in the validation part"),
+            _ => None,
+        };
+        if let Some(why) = why {
+            let name = quoted(&head.name);
+            notes.push(format!("task {name} has no selection of its own: {why}"));
+        }
+        figures.push(why.is_none().then_some(figure));
+    }
+    (figures, notes)
+}
+
+/// The model that is best for a task.
+#[derive(Clone, Debug)]
+pub struct BestForTask {
+    /// Number of the task.
+    pub task: usize,
+    /// The network, with the thresholds of this model.
+    pub network: Network,
+    /// The arena of parameters.
+    pub parameters: Vec<f32>,
+    /// Its epoch, 1-based.
+    pub epoch: u64,
+    /// The step after which it had these parameters.
+    pub step: u64,
+    /// This model on the validation and the test part, as far as the run has them. Empty for a run
+    /// that was stopped, or that ended because a value was not finite.
+    pub points: Vec<Point>,
+}
+
+impl Plan {
+    /// The selections of tasks before the first evaluation.
+    pub(super) fn no_selections(&self) -> Vec<TaskSelection> {
+        vec![TaskSelection::default(); self.task_figures.len()]
+    }
+
+    /// Whether a task is done: it has not improved for as many evaluations as its patience says.
+    pub fn is_task_done(&self, task: usize, selections: &[TaskSelection]) -> bool {
+        let patience = self.config.train.patience.of_task(&self.network.tasks[task].name);
+        patience.zip(selections.get(task)).is_some_and(|(most, task)| task.worse >= most)
+    }
+
+    /// Whether patience ends the run, given the evaluations since the best model, and the
+    /// selections of tasks.
+    pub fn is_out_of_patience(&self, worse: u64, selections: &[TaskSelection]) -> bool {
+        if let Some(most) = self.config.train.patience.common() {
+            return worse >= most;
+        }
+        let figures = self.task_figures.iter().enumerate();
+        let mut learning = figures.filter(|(_, figure)| figure.is_some()).peekable();
+        learning.peek().is_some() && learning.all(|(task, _)| self.is_task_done(task, selections))
+    }
+}
+
+impl Run<'_> {
+    /// Whether patience ends the run.
+    pub(super) fn is_out_of_patience(&self) -> bool {
+        self.plan.is_out_of_patience(self.worse, &self.tasks)
+    }
+
+    /// Keeps the model for each task for which it is the best so far, by its validation point.
+    /// A task that is done keeps what it has.
+    pub(super) fn pick_for_tasks(
+        &mut self,
+        point: &Point,
+        thresholds: &[Option<f64>],
+        network: &Network,
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
+        let plan = self.plan;
+        let keeps = plan.config.train.keep_best == KeepBest::PerTask;
+        let mut parameters = None;
+        for (task, figure) in plan.task_figures.iter().enumerate() {
+            let Some(figure) = figure.as_ref().filter(|_| !plan.is_task_done(task, &self.tasks))
+            else {
+                continue;
+            };
+            let score = figure.of(point).filter(|score| score.is_finite());
+            let before = self.tasks[task].score;
+            let Some(score) = score.filter(|score| before.is_none_or(|before| *score > before))
+            else {
+                self.tasks[task].worse += 1;
+                self.tell_if_done(task, observer);
+                continue;
+            };
+            let best = if keeps {
+                let parameters = match &parameters {
+                    Some(parameters) => parameters,
+                    None => parameters.insert(self.parameters()?),
+                };
+                observer.improved_for(task, network, parameters)?;
+                Some(Arc::new(self.best(point, parameters.clone(), thresholds.to_vec(), score)))
+            } else {
+                None
+            };
+            self.tasks[task] = TaskSelection { score: Some(score), worse: 0, best };
+        }
+        Ok(())
+    }
+
+    fn tell_if_done(&self, task: usize, observer: &mut dyn Observer) {
+        if self.plan.is_task_done(task, &self.tasks) {
+            let name = quoted(&self.plan.network.tasks[task].name);
+            let worse = self.tasks[task].worse;
+            observer.notice(&format!(
+                "task {name} is done: {worse} evaluations without a better figure, the last one \
+                 after step {}",
+                self.done
+            ));
+        }
+    }
+
+    /// The models that are best for single tasks, each evaluated if `is_measured`.
+    pub(super) fn best_for_tasks(&mut self, is_measured: bool) -> Result<Vec<BestForTask>> {
+        let mut found = Vec::new();
+        for (task, selection) in std::mem::take(&mut self.tasks).into_iter().enumerate() {
+            let Some(best) = selection.best else { continue };
+            let kept = self.kept_of(&best);
+            let points = if is_measured { self.measure_unseen(&kept)? } else { Vec::new() };
+            let (network, step) = (kept.network, kept.step);
+            let parameters = kept.parameters;
+            found.push(BestForTask { task, network, parameters, epoch: best.epoch, step, points });
+        }
+        Ok(found)
+    }
+}
