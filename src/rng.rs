@@ -24,6 +24,8 @@ pub enum Purpose {
     Synthetic = 6,
     /// The order of the rows in a window; stream = epoch and window.
     Window = 7,
+    /// The rows and seeds of a resampling; stream = its number.
+    Resample = 9,
 }
 
 /// The finaliser of SplitMix64.

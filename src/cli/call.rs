@@ -12,7 +12,7 @@ use crate::config::{Config, Precision};
 use crate::fault::Exit;
 use crate::measure::profile::against_ceilings;
 use crate::model::file::{self, Model};
-use crate::run::job::{Done, Job, Listener, Place, Residence};
+use crate::run::job::{Done, Initial, Job, Listener, Place, Residence};
 use crate::run::machine::Machine;
 use crate::run::train::{Ended, Plan};
 
@@ -77,16 +77,32 @@ impl<'a> Call<'a> {
 
     /// Begins a run.
     pub(super) fn begin(&self, config: Config, place: Place) -> Result<Done> {
-        self.run(config, place, false)
+        self.begin_with(config, place, None)
+    }
+
+    /// Begins a run, with initial parameters unless they follow from the flags or the seed.
+    pub(super) fn begin_with(
+        &self,
+        config: Config,
+        place: Place,
+        initial: Option<Initial>,
+    ) -> Result<Done> {
+        self.run(config, place, initial, false)
     }
 
     /// Goes on with a run. It holds its directory already, so that a signal while data is read
     /// does not end the program at once.
     pub(super) fn resume(&self, config: Config, place: Place) -> Result<Done> {
-        self.run(config, place, true)
+        self.run(config, place, None, true)
     }
 
-    fn run(&self, config: Config, place: Place, holds: bool) -> Result<Done> {
+    fn run(
+        &self,
+        config: Config,
+        place: Place,
+        initial: Option<Initial>,
+        holds: bool,
+    ) -> Result<Done> {
         let (args, console) = (self.args, self.console);
         let begun = std::time::Instant::now();
         self.signals.keep(holds);
@@ -94,10 +110,11 @@ impl<'a> Call<'a> {
         self.signals.keep(true);
         console.detail(&format!("data read in {:.2} s", begun.elapsed().as_secs_f64()));
         let from_model = |plan: &Plan| match &args.init_from {
-            Some(path) => initial(&args.weights().load(path, console)?, plan, args.init_part),
+            Some(path) => from_flags(&args.weights().load(path, console)?, plan, args.init_part),
             None => plan.initial(),
         };
-        let initial = args.init_from.as_ref().map(|_| &from_model as &dyn Fn(&Plan) -> _);
+        let own = args.init_from.as_ref().map(|_| &from_model as &dyn Fn(&Plan) -> _);
+        let initial = initial.or(own);
         self.job.run(config, parts, place, initial, &mut self.front())
     }
 
@@ -124,7 +141,7 @@ impl<'a> Call<'a> {
 }
 
 /// Initial parameters from a model, for the whole network or its trunk.
-fn initial(model: &Model, plan: &Plan, part: InitPart) -> Result<Vec<f32>> {
+fn from_flags(model: &Model, plan: &Plan, part: InitPart) -> Result<Vec<f32>> {
     file::check_inputs(model, &plan.parts.schema.input)?;
     match part {
         InitPart::All => file::initial_from(model, &plan.network, &plan.layout),

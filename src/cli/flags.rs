@@ -77,6 +77,11 @@ pub(super) struct TrainArgs {
     /// the mean and the spread
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=1000))]
     pub(super) k_fold: Option<u64>,
+    /// Train N times, each time from another seed, and show the mean and the spread; predict
+    /// averages the models
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=1000))]
+    #[arg(conflicts_with = "k_fold")]
+    pub(super) repeats: Option<u64>,
     /// Also write the figures of metrics.csv for TensorBoard, in tb/ of the run directory
     #[arg(long)]
     pub(super) tensorboard: bool,

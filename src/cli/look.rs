@@ -18,7 +18,7 @@ use crate::kernels::tuning::{Class, DEFAULT_BINDING, Tuning};
 use crate::measure::doctor;
 use crate::measure::precision::{precise, wants_units};
 use crate::model::layout::Block;
-use crate::run::apply::folds::SETTINGS;
+use crate::run::apply::group::Group;
 use crate::run::machine::Machine;
 use crate::run::train::Plan;
 use crate::schedule::drawing::{self, Sharing};
@@ -33,9 +33,8 @@ fn settings(path: &Path, console: &Console) -> Result<PathBuf> {
     if !path.is_dir() {
         return Ok(path.to_owned());
     }
-    let names = ["config.toml", SETTINGS];
-    let Some(found) = names.into_iter().map(|name| path.join(name)).find(|file| file.is_file())
-    else {
+    let names = std::iter::once("config.toml").chain(Group::ALL.map(Group::settings));
+    let Some(found) = names.map(|name| path.join(name)).find(|file| file.is_file()) else {
         let hint = "name a configuration or a run directory; tandem inspect shows what a model is \
                     made of";
         return Err(Fault::missing(path.display(), "is no run directory: it has no config.toml")

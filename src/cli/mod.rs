@@ -3,16 +3,20 @@
 
 mod bench;
 mod call;
+mod compare;
 mod console;
 mod flags;
 mod kfold;
 mod look;
+mod members;
 mod model;
 mod reading;
+mod repeats;
 mod result;
 mod shell;
 mod signals;
 mod step_args;
+mod summary;
 mod sweep;
 mod table;
 mod train;
@@ -40,8 +44,8 @@ struct Cli {
 }
 
 /// Arguments of `train` that only a new run can have.
-const ONLY_NEW_RUNS: [&str; 6] =
-    ["config", "out", "init_from", "init_part", "allow_nonfinite", "k_fold"];
+const ONLY_NEW_RUNS: [&str; 7] =
+    ["config", "out", "init_from", "init_part", "allow_nonfinite", "k_fold", "repeats"];
 
 #[derive(Subcommand)]
 enum Verb {
@@ -59,6 +63,9 @@ enum Verb {
         #[command(flatten)]
         args: TrainArgs,
     },
+    /// Does sharing help? A configuration beside separate networks and plain sharing, with intervals;
+    /// or runs beside each other
+    Compare(compare::CompareArgs),
     /// Print the metrics of each task for a model on labelled data
     Evaluate {
         /// A run directory, a model directory, or a .safetensors file beside its config.json
@@ -207,6 +214,7 @@ fn run(cli: Cli, console: &Console) -> Result<Option<Exit>> {
             model::evaluate(&weights.load(&model, console)?, &data, allow_unknown, common, console)
                 .map(|()| None)
         }
+        Verb::Compare(args) => compare::compare(&args, common, console),
         Verb::Predict {
             model,
             data,

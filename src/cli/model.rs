@@ -18,12 +18,13 @@ use crate::fault::{Exit, Fault, quoted};
 use crate::model::file::Model;
 use crate::model::network::Head;
 use crate::objective::Objective;
+use crate::run::apply::favourites;
+use crate::run::apply::group::{self, Group};
 use crate::run::apply::judge;
 use crate::run::apply::output::{Form, Output};
 use crate::run::apply::predict::{self, Format, Sheet};
 use crate::run::apply::stored::apply;
 use crate::run::apply::together::{Predictor, Union, spokesman};
-use crate::run::apply::{favourites, folds};
 use crate::run::machine::Machine;
 use crate::run::train::point::{TaskPoint, shown, tasks_json};
 
@@ -250,7 +251,7 @@ pub(super) struct Wanted {
     pub best_per_task: bool,
 }
 
-/// The model of a path, the models of all folds of a run, or those that are best for single tasks.
+/// The model of a path, those of a run of several, or those that are best for single tasks.
 fn models(path: &Path, wanted: &Wanted, console: &Console) -> Result<(Vec<Model>, Union)> {
     let weights = wanted.weights;
     if wanted.best_per_task {
@@ -258,14 +259,16 @@ fn models(path: &Path, wanted: &Wanted, console: &Console) -> Result<(Vec<Model>
         notes.iter().for_each(|note| console.note(note));
         return Ok((models, Union::ByTask));
     }
-    let Some(count) = folds::count(path) else {
+    let Some((group, count)) = Group::of(path) else {
         return Ok((vec![weights.load(path, console)?], Union::Mean));
     };
-    let models = folds::models(path, count, |path| weights.load(path, console))?;
-    let what = "probabilities, numbers and rates are averaged; to use one model, name RUN/fold-1";
+    let models = group::models((group, count), path, |path| weights.load(path, console))?;
     console.note(&format!(
-        "{}: the models of {count} folds predict together: their {what}",
-        path.display()
+        "{}: the models of {count} {} predict together: their probabilities, numbers and rates are \
+         averaged; to use one model, name RUN/{}-1",
+        path.display(),
+        group.words(),
+        group.word()
     ));
     Ok((models, Union::Mean))
 }

@@ -7,11 +7,11 @@ use anyhow::Result;
 use super::call::{Call, overrides};
 use super::console::Console;
 use super::flags::{Common, TrainArgs};
-use super::kfold;
 use super::signals::Signals;
+use super::{kfold, repeats};
 use crate::config::{Config, read};
 use crate::fault::Exit;
-use crate::run::apply::folds;
+use crate::run::apply::group::Group;
 use crate::run::job::Place;
 
 /// The recipe of the demonstration.
@@ -43,8 +43,10 @@ pub(super) fn go_on(
     common.check_adapter(args)?;
     let signals = Signals::install()?;
     let call = Call::new(args, common, console, &signals);
-    if folds::count(run).is_some() {
-        return kfold::go_on(run, &call);
+    match Group::of(run) {
+        Some((Group::Folds, _)) => return kfold::go_on(run, &call),
+        Some((Group::Repeats, count)) => return repeats::go_on(run, count, &call),
+        None => {}
     }
     let (config, place) = Place::resume(run, &overrides(args), &mut call.front())?;
     let done = call.resume(config, place)?;
@@ -73,6 +75,9 @@ fn start(
     let call = Call::new(args, common, console, &signals);
     if let Some(folds) = args.k_fold {
         return kfold::train(config, name, folds as usize, &call);
+    }
+    if let Some(count) = args.repeats {
+        return repeats::train(config, name, count as usize, &call);
     }
     let done = call.begin(config, Place::new(args.out.as_deref(), name))?;
     call.tell(&done)

@@ -8,7 +8,7 @@ use super::console::Console;
 use super::flags::Weights;
 use crate::fault::{Fault, address};
 use crate::model::file::{self, Model};
-use crate::run::apply::folds;
+use crate::run::apply::group::Group;
 
 impl Weights {
     /// Loads a model.
@@ -19,11 +19,12 @@ impl Weights {
         if let Some(fault) = path.to_str().and_then(|text| address(text, text)) {
             return Err(fault.into());
         }
-        if let Some(folds) = folds::count(path) {
-            let found = format!("is a run of {folds} folds, each with a model of its own");
+        if let Some((group, count)) = Group::of(path) {
+            let found =
+                format!("is a run of {count} {}, each with a model of its own", group.words());
             let hint = format!(
                 "name one of them: {}; tandem predict averages all of them",
-                folds::directory(path, 1).display()
+                group.directory(path, 1).display()
             );
             return Err(Fault::missing(path.display(), found).hint(hint).into());
         }

@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod checkpoint;
+pub mod compare;
 pub mod data;
 pub mod directory;
 pub mod job;

@@ -8,6 +8,7 @@ mod architectures;
 mod balance;
 mod balance_properties;
 mod checkpoints;
+mod compare;
 mod config;
 mod data;
 mod data_bad;

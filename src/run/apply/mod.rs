@@ -3,7 +3,7 @@
 pub mod baseline;
 pub mod evaluate;
 pub mod favourites;
-pub mod folds;
+pub mod group;
 pub mod judge;
 pub mod output;
 pub mod predict;

@@ -42,10 +42,8 @@ impl<'m> Predictor<'m> {
     ) -> Result<Predictor<'m>> {
         let mut applied = Vec::with_capacity(models.len());
         for (number, model) in models.iter().enumerate() {
-            applied.push(match number {
-                0 => apply_to_pieces(model, first, machine.clone())?,
-                _ => apply_to_pieces(model, &apply_again(&model.schema, first)?, machine.clone())?,
-            });
+            let again = encoded_for(models, number, first)?;
+            applied.push(apply_to_pieces(model, again.as_ref().unwrap_or(first), machine.clone())?);
         }
         Ok(Predictor { models, union, applied })
     }
@@ -57,7 +55,7 @@ impl<'m> Predictor<'m> {
     pub fn logits(&mut self, data: &Dataset) -> Result<Vec<Vec<f32>>> {
         let mut all = Vec::with_capacity(self.models.len());
         for (number, (model, applied)) in self.models.iter().zip(&mut self.applied).enumerate() {
-            let again = if number > 0 { Some(apply_again(&model.schema, data)?) } else { None };
+            let again = encoded_for(self.models, number, data)?;
             let data = again.as_ref().unwrap_or(data);
             all.push(
                 applied
@@ -74,6 +72,16 @@ impl<'m> Predictor<'m> {
             Union::Mean => mean(self.models, &all),
         })
     }
+}
+
+/// Rows that are encoded for the first model, encoded for another one; `None` where its schema is
+/// the same.
+fn encoded_for(models: &[Model], number: usize, data: &Dataset) -> Result<Option<Dataset>> {
+    let schema = &models[number].schema;
+    if *schema == models[0].schema {
+        return Ok(None);
+    }
+    apply_again(schema, data).map(Some)
 }
 
 /// The first of several models, with the thresholds by which they predict together: it describes

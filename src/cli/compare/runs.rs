@@ -1,0 +1,218 @@
+//! Runs that exist, beside each other.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::table::{Arm, Comparison};
+use crate::cli::call::Call;
+use crate::cli::flags::DataCache;
+use crate::cli::reading::read_data;
+use crate::config::{Config, read, write};
+use crate::data::Part;
+use crate::fault::{Exit, Fault, quoted};
+use crate::model::file;
+use crate::model::network::Network;
+use crate::run::checkpoint::changes;
+use crate::run::compare::sample::Sample;
+use crate::run::compare::subject::{measured_part, samples};
+
+/// A run, as far as it decides what it can be compared with.
+struct Run {
+    path: PathBuf,
+    config: Config,
+    /// BLAKE3 of the data, by file.
+    data: Value,
+    network: Network,
+    parameters: usize,
+}
+
+/// Runs that differ in their seeds alone.
+struct Way {
+    name: String,
+    runs: Vec<Run>,
+}
+
+impl Run {
+    /// Reads a run; other settings than those of the file are laid over none.
+    fn read(path: &Path) -> Result<Run> {
+        let file = path.join("config.toml");
+        if !file.is_file() {
+            let found = "is no run directory: it has no config.toml";
+            let hint = "name directories that tandem train has printed";
+            return Err(Fault::missing(path.display(), found).hint(hint).into());
+        }
+        let config = read::from_file(&file, &[])?;
+        let text = std::fs::read(path.join("environment.json")).unwrap_or_default();
+        let environment: Value = serde_json::from_slice(&text).unwrap_or_default();
+        let model = file::load(path)?;
+        let parameters = model.layout.parameters();
+        let data = environment["data"].clone();
+        Ok(Run { path: path.to_owned(), config, data, network: model.network, parameters })
+    }
+
+    /// Whether another run is the same training from another seed.
+    fn is_repeat_of(&self, other: &Run) -> Result<bool> {
+        let text = |config: &Config| {
+            let mut config = config.clone();
+            config.train.seed = 0;
+            write::to_toml(&config)
+        };
+        Ok(changes(&text(&self.config), &text(&other.config))?.is_empty())
+    }
+}
+
+/// Refuses a run that was not trained on the data of the first one, or has other tasks or parts.
+fn check_same(first: &Run, other: &Run) -> Result<(), Fault> {
+    let (a, b) = (first.path.display(), other.path.display());
+    let hashes = |run: &Run| {
+        let files = run.data.as_object().into_iter().flatten();
+        files.map(|(_, hash)| hash.to_string()).collect::<Vec<_>>()
+    };
+    let hint = "compare runs of the same rows, parts and tasks";
+    if hashes(first) != hashes(other) {
+        return Err(Fault::data(&b, format!("was trained on other data than {a}")).hint(hint));
+    }
+    let parts = |run: &Run| {
+        let data = &run.config.data;
+        let columns = (data.split_column.clone(), data.group.clone(), data.stratify.clone());
+        (data.split, data.split_seed, columns, data.fold, data.overlay.clone())
+    };
+    if parts(first) != parts(other) {
+        let found = format!("divides its data into parts in another way than {a}");
+        return Err(Fault::data(&b, found).hint(hint));
+    }
+    let tasks = |run: &Run| {
+        let heads = run.network.tasks.iter();
+        heads
+            .map(|h| (h.name.clone(), h.kind, h.classes.clone(), h.columns.clone()))
+            .collect::<Vec<_>>()
+    };
+    if tasks(first) != tasks(other) {
+        let found = format!("has other tasks or classes than {a}");
+        return Err(Fault::data(&b, found).hint(hint));
+    }
+    Ok(())
+}
+
+/// Compares runs with the first of them.
+pub(super) fn compare(paths: &[PathBuf], call: &Call) -> Result<()> {
+    let args = call.args;
+    let given = [
+        (!crate::cli::call::overrides(args).is_empty(), "settings of training"),
+        (args.repeats.is_some(), "--repeats"),
+        (args.out.is_some(), "--out"),
+    ];
+    if let Some((_, flag)) = given.iter().find(|(is_given, _)| *is_given) {
+        let fault = Fault::new(Exit::Usage, format!("{flag}: runs that exist are only compared"));
+        return Err(fault.hint("leave it out, or compare a configuration").into());
+    }
+    let mut ways: Vec<Way> = Vec::new();
+    for path in paths {
+        let run = Run::read(path)?;
+        if let Some(first) = ways.first().map(|way| &way.runs[0]) {
+            check_same(first, &run)?;
+        }
+        let mut known = None;
+        for (number, way) in ways.iter().enumerate() {
+            let is_repeat = way.runs[0].is_repeat_of(&run)?;
+            let is_new =
+                way.runs.iter().all(|other| other.config.train.seed != run.config.train.seed);
+            known = known.or((is_repeat && is_new).then_some(number));
+        }
+        match known {
+            Some(number) => ways[number].runs.push(run),
+            None => ways.push(Way { name: path.display().to_string(), runs: vec![run] }),
+        }
+    }
+    if ways.len() < 2 {
+        let found =
+            "all runs are the same training from several seeds: there is nothing to compare";
+        return Err(Fault::new(Exit::Usage, found).hint("name runs of other settings, too").into());
+    }
+    ways.iter_mut().for_each(|way| way.runs.sort_by_key(|run| run.config.train.seed));
+    check_seeds(&ways)?;
+    let found = measured(&ways, call)?;
+    let found = found.found();
+    let console = call.console;
+    if console.json { console.result_json(&found.json()?) } else { console.result(&found.text()) }
+}
+
+/// All ways have the same seeds.
+fn check_seeds(ways: &[Way]) -> Result<(), Fault> {
+    let seeds = |way: &Way| way.runs.iter().map(|run| run.config.train.seed).collect::<Vec<_>>();
+    // With one run each there is nothing to pair but rows.
+    if ways.iter().all(|way| way.runs.len() == 1) {
+        return Ok(());
+    }
+    let first = seeds(&ways[0]);
+    match ways.iter().find(|way| seeds(way) != first) {
+        None => Ok(()),
+        Some(way) => {
+            let found = format!(
+                "the seeds of {} are {first:?}, those of {} are {:?}",
+                quoted(&ways[0].name),
+                quoted(&way.name),
+                seeds(way)
+            );
+            Err(Fault::new(Exit::Usage, found).hint("name runs of the same seeds for each"))
+        }
+    }
+}
+
+/// Measures all runs on the part that they have in common.
+fn measured(ways: &[Way], call: &Call) -> Result<Comparison> {
+    let cached = call.args.data_cache == DataCache::On;
+    let (mut arms, mut common): (Vec<Arm>, Option<(Part, usize, Vec<usize>)>) = (Vec::new(), None);
+    let first = &ways[0].runs[0];
+    for way in ways {
+        let mut all: Vec<Vec<Sample>> = Vec::new();
+        for run in &way.runs {
+            // Each run encodes the rows in its own way.
+            let parts = read_data(&run.config, cached, call.console)?;
+            let Some((part, data)) = measured_part(&parts) else {
+                let found = "has neither a test part nor a validation part to measure on";
+                let hint = "compare runs that have one";
+                return Err(Fault::data(run.path.display(), found).hint(hint).into());
+            };
+            check_data(run, &parts.hashes)?;
+            let own = samples(&run.path, &data, call.machine(run.config.train.precision)?)?;
+            let shape = (part, data.rows, own.iter().map(Sample::labels).collect());
+            if common.get_or_insert(shape.clone()) != &shape {
+                let found = format!(
+                    "has not the {} rows and the labels of {}",
+                    part.name(),
+                    first.path.display()
+                );
+                return Err(Fault::data(run.path.display(), found)
+                    .hint("compare runs of the same rows")
+                    .into());
+            }
+            all.push(own);
+        }
+        let parameters = way.runs[0].parameters;
+        arms.push(Arm { name: way.name.clone(), samples: all, parameters, seconds: None });
+    }
+    let (part, rows, _) = common.unwrap_or((Part::Test, 0, Vec::new()));
+    Ok(Comparison {
+        part,
+        rows,
+        seeds: ways[0].runs.iter().map(|run| run.config.train.seed).collect(),
+        tasks: first.network.tasks.iter().map(|head| (head.name.clone(), head.kind)).collect(),
+        arms,
+        base: 0,
+    })
+}
+
+/// The data is what the run was trained on.
+fn check_data(run: &Run, now: &[(String, String)]) -> Result<(), Fault> {
+    let before = |name: &str| run.data[name].as_str().map(str::to_owned);
+    match now.iter().find(|(name, hash)| before(name).is_some_and(|before| before != *hash)) {
+        None => Ok(()),
+        Some((name, _)) => {
+            let found = format!("is not the data that {} was trained on", run.path.display());
+            Err(Fault::data(name, found).hint("give the file back"))
+        }
+    }
+}

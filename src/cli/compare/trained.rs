@@ -1,0 +1,314 @@
+//! A configuration beside separate networks and plain sharing: trains all of them from the same
+//! seeds, and measures them on the same rows.
+
+use std::path::Path;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::table::{Arm, Comparison};
+use super::{Against, CompareArgs, Packed};
+use crate::cli::call::{Call, overrides};
+use crate::cli::members::{Member, Members, Whole, check_hashes};
+use crate::cli::reading::read_data;
+use crate::cli::repeats::check_seed;
+use crate::config::{Config, TaskKind, read, write};
+use crate::data::load::route;
+use crate::data::{Dataset, Part};
+use crate::fault::{Exit, Fault};
+use crate::model::file;
+use crate::replace::replace;
+use crate::run::checkpoint::changes;
+use crate::run::compare::sample::Sample;
+use crate::run::compare::subject::{measured_part, samples};
+use crate::run::compare::variants;
+use crate::run::directory::RunDirectory;
+use crate::run::job::Done;
+use crate::run::job::resume::check_changes;
+use crate::run::machine::Machine;
+
+/// Name of the file with the settings.
+const SETTINGS: &str = "compare.toml";
+/// Name of the file with what the comparison has found.
+const SUMMARY: &str = "compare.json";
+/// Seeds, if the flag does not say how many.
+const REPEATS: u64 = 5;
+
+/// What is compared; it stands in the summary, and stays what it is.
+struct Layout {
+    repeats: usize,
+    separate: bool,
+    equal: bool,
+    packed: bool,
+}
+
+/// Trains all ways of training of a configuration, and compares them.
+pub(super) fn compare(path: &Path, args: &CompareArgs, call: &Call) -> Result<Option<Exit>> {
+    let config = read::from_file(path, &overrides(call.args))?;
+    let repeats = call.args.repeats.unwrap_or(REPEATS) as usize;
+    check_seed(&config, repeats)?;
+    if learning(&config).count() == 0 {
+        let fault =
+            Fault::config("task", "no task has a weight above 0: there is nothing to compare");
+        return Err(fault.hint("give one of them a weight above 0").into());
+    }
+    let wants = |what: Against| args.against.contains(&what);
+    let mut notes = Vec::new();
+    let equal = wants(Against::Equal) && variants::equal(&config).is_some();
+    if wants(Against::Equal) && !equal {
+        notes.push("equal is what the configuration is: it stands once".to_owned());
+    }
+    let packed = match (args.packed, variants::packed(&config)) {
+        (Packed::Off, _) => false,
+        (Packed::Auto | Packed::On, Ok(_)) => true,
+        (Packed::Auto, Err(why)) => {
+            notes.extend(wants(Against::Separate).then(|| {
+                format!("separate networks are trained one by one, not as one graph: {why}")
+            }));
+            false
+        }
+        (Packed::On, Err(why)) => {
+            let fault =
+                Fault::new(Exit::Usage, format!("--packed on would give other numbers: {why}"));
+            return Err(fault.hint("leave it out").into());
+        }
+    };
+    let layout = Layout { repeats, separate: wants(Against::Separate), equal, packed };
+    if !layout.separate && !layout.equal {
+        let fault = Fault::new(Exit::Usage, "the configuration is plain sharing: nothing differs");
+        return Err(fault.hint("compare it with separate networks: --against separate").into());
+    }
+    let name = path.file_stem().map_or("compare".into(), |s| s.to_string_lossy().into_owned());
+    let parent = RunDirectory::create(call.args.out.as_deref(), &format!("{name}-compare"))?;
+    let mut members = members(&config, &layout, parent, call);
+    members.save(json!({}))?;
+    members.save_settings(&config)?;
+    notes.iter().try_for_each(|note| members.say(note))?;
+    run(members, &config, &layout)
+}
+
+/// Goes on with a comparison: networks that were trained are kept.
+pub(super) fn go_on(path: &Path, call: &Call) -> Result<Option<Exit>> {
+    let settings = path.join(SETTINGS);
+    if !settings.is_file() {
+        let found = format!("is no comparison: it has no {SETTINGS}");
+        let hint = "name the directory that tandem compare has printed";
+        return Err(Fault::missing(path.display(), found).hint(hint).into());
+    }
+    let parent = RunDirectory::open(path)?;
+    let text = std::fs::read(path.join(SUMMARY)).unwrap_or_default();
+    let found: Value = serde_json::from_slice(&text).unwrap_or_default();
+    let flag = |key: &str| found[key].as_bool();
+    let (Some(repeats), Some(separate), Some(equal), Some(packed)) =
+        (found["repeats"].as_u64(), flag("separate"), flag("equal"), flag("packed"))
+    else {
+        let message = "does not say what is compared";
+        let place = path.join(SUMMARY);
+        return Err(Fault::data(place.display(), message).hint("begin a new comparison").into());
+    };
+    let layout = Layout { repeats: repeats.min(1000) as usize, separate, equal, packed };
+    let before = read::from_file(&settings, &[])?;
+    let config = read::from_file(&settings, &overrides(call.args))?;
+    let changed = changes(&write::to_toml(&before), &write::to_toml(&config))?;
+    check_changes(&changed)?;
+    if let Some((key, ..)) = changed.first() {
+        let fault = Fault::config(key, "a comparison that goes on cannot change its settings");
+        return Err(fault.hint("leave it as it was, or begin a new one").into());
+    }
+    let hashes = route::hashes(&config.data)?;
+    let mut members = members(&config, &layout, parent, call);
+    check_hashes(members.whole.word, &hashes, members.hashes().as_ref())?;
+    let tested = found["tested"].as_array().cloned().unwrap_or_default();
+    let tested = tested.into_iter().map(|shown| Some(shown).filter(Value::is_object)).collect();
+    members.take_over(tested, false)?;
+    run(members, &config, &layout)
+}
+
+/// The tasks that are trained and compared, by number.
+fn learning(config: &Config) -> impl Iterator<Item = usize> {
+    (0..config.tasks.len()).filter(|task| config.tasks[*task].weight > 0.0)
+}
+
+/// All networks: of each seed the configured one, separate ones, plain sharing.
+fn members<'c>(
+    config: &Config,
+    layout: &Layout,
+    parent: RunDirectory,
+    call: &'c Call<'c>,
+) -> Members<'c> {
+    let mut all = Vec::new();
+    for repeat in 1..=layout.repeats {
+        let seed = config.train.seed + repeat as u64 - 1;
+        let mut add = |name: String, mut config: Config, initial| {
+            config.train.seed = seed;
+            let label = format!("{name} of {}, seed {seed}", layout.repeats);
+            all.push(Member { directory: name, label, config, initial });
+        };
+        add(directory("configured", repeat), config.clone(), None);
+        if layout.separate {
+            match variants::packed(config).ok().filter(|_| layout.packed) {
+                Some(packed) => {
+                    let initial: fn(&_, &_) -> _ = variants::packed_initial;
+                    add(directory("separate", repeat), packed, Some(initial));
+                }
+                None => learning(config).for_each(|task| {
+                    add(
+                        alone(repeat, &config.tasks[task].name),
+                        variants::alone(config, task),
+                        None,
+                    )
+                }),
+            }
+        }
+        if let Some(equal) = variants::equal(config).filter(|_| layout.equal) {
+            add(directory("equal", repeat), equal, None);
+        }
+    }
+    let head = json!({
+        "repeats": layout.repeats,
+        "separate": layout.separate,
+        "equal": layout.equal,
+        "packed": layout.packed,
+        "members": all.iter().map(|member| &member.directory).collect::<Vec<_>>(),
+    });
+    let whole = Whole {
+        word: "network",
+        settings: SETTINGS,
+        summary: SUMMARY,
+        head,
+        go_on: "compare --resume",
+    };
+    Members::new(call, parent, whole, all)
+}
+
+fn directory(name: &str, repeat: usize) -> String {
+    format!("{name}-{repeat}")
+}
+
+/// The directory of the network of one task.
+fn alone(repeat: usize, task: &str) -> String {
+    format!("separate-{repeat}-{task}")
+}
+
+/// What is kept of a network that was trained.
+fn shown(done: &Done) -> Value {
+    let outcome = &done.outcome;
+    json!({
+        "steps": outcome.steps,
+        "best_epoch": outcome.best_epoch,
+        "seconds": outcome.seconds,
+    })
+}
+
+/// Trains what is left, and compares.
+fn run(mut members: Members, config: &Config, layout: &Layout) -> Result<Option<Exit>> {
+    if let Some(exit) = members.train(shown)? {
+        return Ok(Some(exit));
+    }
+    let call = members.call;
+    let cached = call.args.data_cache == crate::cli::flags::DataCache::On;
+    let parts = read_data(config, cached, call.console)?;
+    let Some((part, data)) = measured_part(&parts) else {
+        let message = "there is neither a test part nor a validation part to measure on";
+        return Err(Fault::config("data.split", message).hint("give data.test, or a share").into());
+    };
+    let machine = call.machine(config.train.precision)?;
+    let comparison = Measuring { members: &members, config, layout, machine }.all(part, &data)?;
+    let found = comparison.found();
+    members.save(json!({"found": found.json()?}))?;
+    let path = members.path();
+    replace(&path.join("compare.txt"), (found.text() + "\n").as_bytes())?;
+    if call.console.json {
+        let mut document = found.json()?;
+        document["directory"] = json!(path);
+        call.console.result_json(&document)?;
+    } else {
+        let text = found.text();
+        call.console.result(&format!("{text}\ndirectory: {}", path.display()))?;
+    }
+    Ok(None)
+}
+
+/// Everything that trained networks are measured with.
+struct Measuring<'c> {
+    members: &'c Members<'c>,
+    config: &'c Config,
+    layout: &'c Layout,
+    machine: &'c Machine,
+}
+
+impl Measuring<'_> {
+    /// Measures all networks on a part.
+    fn all(&self, part: Part, data: &Dataset) -> Result<Comparison> {
+        let Layout { repeats, separate, equal, .. } = *self.layout;
+        let names = [("separate", separate), ("configured", true), ("equal", equal)];
+        let mut arms = Vec::new();
+        for (name, _) in names.into_iter().filter(|(_, is_there)| *is_there) {
+            arms.push(self.arm(name, data)?);
+        }
+        let task = |task: usize| (self.config.tasks[task].name.clone(), self.kind(task));
+        // Without separate networks plain sharing is what the configuration is compared with.
+        let base =
+            arms.iter().position(|arm| arm.name == if separate { "separate" } else { "equal" });
+        Ok(Comparison {
+            part,
+            rows: data.rows,
+            seeds: (0..repeats as u64).map(|repeat| self.config.train.seed + repeat).collect(),
+            tasks: learning(self.config).map(task).collect(),
+            arms,
+            base: base.unwrap_or(0),
+        })
+    }
+
+    fn kind(&self, task: usize) -> TaskKind {
+        self.config.tasks[task].kind
+    }
+
+    /// All networks of one way of training.
+    fn arm(&self, name: &str, data: &Dataset) -> Result<Arm> {
+        let (mut all, mut seconds, mut parameters) = (Vec::new(), 0.0, 0);
+        for repeat in 1..=self.layout.repeats {
+            let own = self.networks(name, repeat);
+            let mut of_seed: Vec<Option<Sample>> = vec![None; self.config.tasks.len()];
+            parameters = 0;
+            for (number, task) in own {
+                let path = self.members.directory(number);
+                let found = samples(&path, data, self.machine)?.into_iter().enumerate();
+                found
+                    .filter(|(at, _)| task.is_none_or(|task| task == *at))
+                    .for_each(|(at, sample)| of_seed[at] = Some(sample));
+                parameters += self.parameters(number, task)?;
+                let shown = self.members.shown[number].as_ref();
+                seconds += shown.and_then(|shown| shown["seconds"].as_f64()).unwrap_or(0.0);
+            }
+            all.push(learning(self.config).filter_map(|task| of_seed[task].take()).collect());
+        }
+        let seconds = Some(seconds / self.layout.repeats as f64);
+        Ok(Arm { name: name.to_owned(), samples: all, parameters, seconds })
+    }
+
+    /// The networks of a way of training and a seed, each with the only task that it is for.
+    fn networks(&self, name: &str, repeat: usize) -> Vec<(usize, Option<usize>)> {
+        let at = |directory: String| {
+            self.members.members.iter().position(|member| member.directory == directory)
+        };
+        match at(directory(name, repeat)) {
+            Some(number) => vec![(number, None)],
+            None => learning(self.config)
+                .filter_map(|task| {
+                    Some((at(alone(repeat, &self.config.tasks[task].name))?, Some(task)))
+                })
+                .collect(),
+        }
+    }
+
+    /// The number of parameters of a network, or of what it has for its only task.
+    fn parameters(&self, number: usize, task: Option<usize>) -> Result<usize> {
+        let model = file::load(&self.members.directory(number))?;
+        let Some(task) = task else { return Ok(model.layout.parameters()) };
+        let mine = format!("task.{}.", self.config.tasks[task].name);
+        let is_own = |name: &str| !name.starts_with("task.") || name.starts_with(&mine);
+        let own = model.layout.blocks.iter().filter(|block| is_own(&block.name));
+        Ok(own.map(|block| block.len).sum())
+    }
+}

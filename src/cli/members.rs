@@ -1,0 +1,236 @@
+//! Several runs of one command, each in a directory of its own within that of the whole: folds,
+//! repeats, what is compared. A member that has ended is kept when the whole goes on.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::call::{Call, overrides};
+use crate::config::{Config, write};
+use crate::fault::{Exit, Fault};
+use crate::replace::replace;
+use crate::run::apply::group::Group;
+use crate::run::directory::RunDirectory;
+use crate::run::job::{Done, Place};
+use crate::run::train::Plan;
+use crate::run::train::point::tasks_json;
+
+/// One of the runs.
+pub(super) struct Member {
+    /// Name of its directory: `fold-1`.
+    pub(super) directory: String,
+    /// Its name in sentences: `fold 1 of 3`.
+    pub(super) label: String,
+    /// Its settings.
+    pub(super) config: Config,
+    /// The arena of initial parameters; `None` = they follow from the seed.
+    pub(super) initial: Option<fn(&Config, &Plan) -> Result<Vec<f32>>>,
+}
+
+/// The files of the whole, and its words.
+pub(super) struct Whole {
+    /// What a member is called: `fold`.
+    pub(super) word: &'static str,
+    /// Name of the file with the settings.
+    pub(super) settings: &'static str,
+    /// Name of the file with what ended members have shown.
+    pub(super) summary: &'static str,
+    /// What that file begins with.
+    pub(super) head: Value,
+    /// The command that goes on with the whole, before its path.
+    pub(super) go_on: &'static str,
+}
+
+impl Whole {
+    /// A run of `train`.
+    pub(super) fn of(group: Group, count: usize) -> Whole {
+        let (word, words) = (group.word(), group.words());
+        let (settings, summary) = (group.settings(), group.summary());
+        Whole { word, settings, summary, head: json!({words: count}), go_on: "train --resume" }
+    }
+}
+
+/// The runs of one command.
+pub(super) struct Members<'c> {
+    pub(super) call: &'c Call<'c>,
+    pub(super) parent: RunDirectory,
+    pub(super) whole: Whole,
+    pub(super) members: Vec<Member>,
+    /// What each member has shown, once it has ended.
+    pub(super) shown: Vec<Option<Value>>,
+}
+
+impl<'c> Members<'c> {
+    pub(super) fn new(
+        call: &'c Call<'c>,
+        parent: RunDirectory,
+        whole: Whole,
+        members: Vec<Member>,
+    ) -> Members<'c> {
+        let shown = vec![None; members.len()];
+        Members { call, parent, whole, members, shown }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.parent.path()
+    }
+
+    /// The directory of a member.
+    pub(super) fn directory(&self, number: usize) -> PathBuf {
+        self.path().join(&self.members[number].directory)
+    }
+
+    /// A line for the console and for the log of the whole.
+    pub(super) fn say(&mut self, line: &str) -> Result<()> {
+        self.call.console.note(line);
+        self.parent.log(line)
+    }
+
+    pub(super) fn save_settings(&self, config: &Config) -> Result<()> {
+        replace(&self.path().join(self.whole.settings), write::to_toml(config).as_bytes())
+    }
+
+    /// Takes over what ended members have shown, unless the settings have changed since. That is
+    /// written down before the settings are: whoever is interrupted now trains too much, and never
+    /// too little.
+    pub(super) fn take_over(&mut self, shown: Vec<Option<Value>>, is_changed: bool) -> Result<()> {
+        if is_changed {
+            return self.save(json!({}));
+        }
+        for (number, shown) in shown.into_iter().enumerate().take(self.members.len()) {
+            let has_model = self.directory(number).join("model").is_dir();
+            self.shown[number] = shown.filter(|_| has_model);
+        }
+        Ok(())
+    }
+
+    /// Trains all members that have not ended; the exit if a signal stopped one. `show` says what a
+    /// member has shown.
+    pub(super) fn train(&mut self, show: impl Fn(&Done) -> Value) -> Result<Option<Exit>> {
+        for number in 0..self.members.len() {
+            let label = self.members[number].label.clone();
+            if self.shown[number].is_some() {
+                self.say(&format!("{label} has ended: it is kept"))?;
+                continue;
+            }
+            let stopped = match self.call.signals.arrived() {
+                // One that arrived when the member before had been trained.
+                Some(exit) => Some(exit),
+                None => self.train_one(number, &show)?,
+            };
+            if let Some(exit) = stopped {
+                let (go_on, path) = (self.whole.go_on, self.path().display().to_string());
+                let line =
+                    format!("stopped by a signal in {label}; go on with: tandem {go_on} {path}");
+                self.say(&line)?;
+                return Ok(Some(exit));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Trains a member, or what is left of it; the exit of one that a signal stopped.
+    fn train_one(&mut self, number: usize, show: impl Fn(&Done) -> Value) -> Result<Option<Exit>> {
+        let (call, out) = (self.call, self.directory(number));
+        let line = self.members[number].label.clone();
+        self.say(&line)?;
+        let done = if out.join("config.toml").is_file() {
+            // The seed is the member's own, whatever a flag says of the whole.
+            let seed = format!("train.seed={}", self.members[number].config.train.seed);
+            let own: Vec<String> = overrides(call.args).into_iter().chain([seed]).collect();
+            let (config, place) = Place::resume(&out, &own, &mut call.front())?;
+            call.resume(config, place)?
+        } else {
+            if out.exists() {
+                // Nothing was learned where no settings stand.
+                fs::remove_dir_all(&out)
+                    .map_err(|e| Fault::new(Exit::CantCreate, format!("{}: {e}", out.display())))?;
+            }
+            let member = &self.members[number];
+            let config = member.config.clone();
+            let (word, hashes) = (self.whole.word, self.hashes());
+            let begin = |plan: &Plan| {
+                check_hashes(word, &plan.parts.hashes, hashes.as_ref())?;
+                RunDirectory::create(Some(&out), "member")
+            };
+            let initial = member.initial.map(|initial| {
+                let config = config.clone();
+                move |plan: &Plan| initial(&config, plan)
+            });
+            let initial = initial.as_ref().map(|initial| initial as &dyn Fn(&Plan) -> _);
+            call.begin_with(config, Place::made_by(begin), initial)?
+        };
+        if let Some(exit) = call.stopped(&done) {
+            return Ok(Some(exit));
+        }
+        self.shown[number] = Some(show(&done));
+        self.save(json!({}))?;
+        Ok(None)
+    }
+
+    /// Writes what ended members have shown, and more at the end.
+    pub(super) fn save(&self, more: Value) -> Result<()> {
+        let mut summary = self.whole.head.clone();
+        summary["tested"] = json!(self.shown);
+        more.as_object().into_iter().flatten().for_each(|(k, v)| summary[k] = v.clone());
+        let text = serde_json::to_string_pretty(&summary)? + "\n";
+        replace(&self.path().join(self.whole.summary), text.as_bytes())
+    }
+
+    /// Hashes of the data that the first member was trained on; `None` if it has not begun.
+    pub(super) fn hashes(&self) -> Option<Vec<String>> {
+        let text = fs::read(self.directory(0).join("environment.json")).ok()?;
+        let found: Value = serde_json::from_slice(&text).ok()?;
+        let hashes =
+            found["data"].as_object()?.values().filter_map(|hash| hash.as_str().map(str::to_owned));
+        Some(hashes.collect())
+    }
+}
+
+/// The figures of each task on the test part, by its name; empty without a test part. A task
+/// without a label there has the loss null.
+pub(super) fn tested(done: &Done) -> Value {
+    let tested = done.outcome.test.as_ref().map(|point| {
+        let mut tasks = tasks_json(&done.plan.network, &point.tasks, true);
+        let unlabelled =
+            done.plan.network.tasks.iter().zip(&point.tasks).filter(|(_, task)| task.rows == 0);
+        unlabelled.for_each(|(head, _)| tasks[&head.name]["loss"] = Value::Null);
+        tasks
+    });
+    tested.unwrap_or_else(|| json!({}))
+}
+
+/// All members, each a `word`, are of the same data.
+///
+/// # Errors
+/// 65 with the first file that is another one, or with their number.
+pub(super) fn check_hashes(
+    word: &str,
+    now: &[(String, String)],
+    before: Option<&Vec<String>>,
+) -> Result<()> {
+    let Some(before) = before else { return Ok(()) };
+    // A file that is read twice stands once among those of before.
+    let mut names = HashSet::new();
+    let now: Vec<&(String, String)> = now.iter().filter(|(name, _)| names.insert(name)).collect();
+    if before.len() != now.len() {
+        let found = format!(
+            "the first {word} was trained on {} files of data, now there are {}",
+            before.len(),
+            now.len()
+        );
+        return Err(Fault::data("data", found)
+            .hint("give back the files that the run began with, or begin anew")
+            .into());
+    }
+    match now.iter().zip(before).find(|((_, now), before)| now != *before) {
+        None => Ok(()),
+        Some(((name, _), _)) => {
+            let found = format!("is not the data that the first {word} was trained on");
+            Err(Fault::data(name, found).hint("give the file back, or begin anew").into())
+        }
+    }
+}
