@@ -1180,6 +1180,8 @@ const TRIES: &[(&str, &str, &[&str])] = &[
             "train.batch_size=1",
             "train.seed=1",
             "train.patience=1",
+            "train.keep_best=per_task",
+            "tracking.tensorboard=true",
             "train.select=left.accuracy",
             "train.evaluate_every=20s",
             "train.evaluate=[\"valid\", \"test\"]",
@@ -1194,6 +1196,7 @@ const TRIES: &[(&str, &str, &[&str])] = &[
             "architecture.kind=mtan",
         ],
     ),
+    ("[tracking]\ntensorboard = true\n", CSV, &["tracking.histograms=2e"]),
     (
         "[architecture]\nkind = \"mmoe\"\n",
         CSV,

@@ -327,6 +327,7 @@ const FLIPS: &[Flip] = &[
     flip(TABLE, &[], &["train.batch_size=full"], Program),
     flip(TABLE, &[], &["train.seed=1"], Initial),
     flip(TABLE, LONG, &["train.patience=1"], Trained),
+    flip(TABLE, LONG, &["train.keep_best=per_task"], Watched),
     flip(TABLE, LONG, &["train.select=colour.accuracy"], Watched),
     flip(
         TABLE,
@@ -590,9 +591,10 @@ fn watched(plan: &Plan, outcome: &Outcome, points: &[Point]) -> String {
     let still = |point: &Point| Point { seconds: 0.0, learning_rate: 0.0, ..point.clone() };
     let points: Vec<Point> = points.iter().map(still).collect();
     format!(
-        "{others} {points:?} {} {} {:?} {}",
+        "{others} {points:?} {} {} {:?} {:?} {}",
         bits(&outcome.best),
         outcome.best_epoch,
+        outcome.best_for_tasks.iter().map(|best| best.epoch).collect::<Vec<_>>(),
         outcome.ended,
         outcome.steps
     )
@@ -627,6 +629,8 @@ fn every_key_has_a_flip() {
         tables.iter().flat_map(|t| t.keys.iter().map(move |key| path(t.table, key))).collect();
     // This key concerns adapters only: tests/gpu/precision.rs.
     flipped.insert("train.precision".into());
+    // These keys concern files only: tests/program/tracking.rs.
+    flipped.extend(["", ".tensorboard", ".histograms"].map(|key| format!("tracking{key}")));
     // These keys name columns, and no number depends on that: tests/program/applied.rs.
     flipped.extend(["feature_names", "label_names"].map(|key| format!("data.train.{key}")));
     assert_eq!(flipped, known);

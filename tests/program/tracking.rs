@@ -53,9 +53,10 @@ fn fields(mut message: &[u8]) -> Vec<(u64, Vec<u8>)> {
     found
 }
 
-/// The scalars of an event file, whose checksums and first record must be right.
-fn scalars(mut file: &[u8]) -> Scalars {
-    let mut found = Scalars::new();
+/// The events of a file, each with its step and its entries: fields of `Summary.Value`. Checksums
+/// and first record must be right.
+fn events(mut file: &[u8]) -> Vec<(u64, Vec<Vec<(u64, Vec<u8>)>>)> {
+    let mut found = Vec::new();
     let mut is_first = true;
     while !file.is_empty() {
         let length = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
@@ -70,15 +71,33 @@ fn scalars(mut file: &[u8]) -> Scalars {
             continue;
         }
         let step = u64::from_le_bytes(field(2).expect("a step")[..8].try_into().unwrap());
-        for (_, value) in fields(field(5).expect("a summary")) {
-            let value = fields(&value);
-            let tag = String::from_utf8(value[0].1.clone()).unwrap();
-            let number = f32::from_le_bytes(value[1].1[..4].try_into().unwrap());
-            assert_eq!([value[0].0, value[1].0], [1, 2], "{tag}");
+        let entries = fields(field(5).expect("a summary")).into_iter();
+        found.push((step, entries.map(|(_, value)| fields(&value)).collect()));
+    }
+    found
+}
+
+fn tag(entry: &[(u64, Vec<u8>)]) -> String {
+    assert_eq!(entry[0].0, 1);
+    String::from_utf8(entry[0].1.clone()).unwrap()
+}
+
+/// The scalars of an event file.
+fn scalars(file: &[u8]) -> Scalars {
+    let mut found = Scalars::new();
+    for (step, entries) in events(file) {
+        for entry in entries {
+            let (tag, number) = (tag(&entry), &entry[1]);
+            assert_eq!(number.0, 2, "{tag}");
+            let number = f32::from_le_bytes(number.1[..4].try_into().unwrap());
             assert_eq!(found.insert((tag.clone(), step), number), None, "{tag} {step} is twice");
         }
     }
     found
+}
+
+fn doubles(bytes: &[u8]) -> Vec<f64> {
+    bytes.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect()
 }
 
 /// The numbers of `metrics.csv` but for those that say where a row stands. Of rows of one step the
@@ -138,4 +157,62 @@ fn tensorboard_goes_on_with_a_run_and_can_begin_in_the_middle() {
     assert!(!room.path("late/tb").exists());
     room.resume("late", &["--max-steps", "60", "--tensorboard"]).expect(0);
     assert_eq!(scalars(&room.bytes(&format!("late/{FILE}"))), table(&room, "late"));
+}
+
+const LAYERS: &str = "tb/layers/events.out.tfevents.0.tandem";
+
+#[test]
+fn histograms_count_the_weights_of_layers() {
+    let more = "keep = 50\n[tracking]\ntensorboard = true\nhistograms = \"7s\"\n";
+    let room = Room::new(&format!("{NET}{more}"));
+    room.train("whole", &["--max-steps", "63"]).expect(0);
+    let file = room.bytes(&format!("whole/{LAYERS}"));
+    let all = events(&file);
+    assert_eq!(
+        all.iter().map(|(step, _)| *step).collect::<Vec<_>>(),
+        [7, 14, 21, 28, 35, 42, 49, 56, 63]
+    );
+    // The last ones are those of last/.
+    let bytes = room.bytes("whole/last/model.safetensors");
+    let model = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let entries = &all.last().unwrap().1;
+    assert_eq!(entries.len(), model.len());
+    for entry in entries {
+        let weights: Vec<f64> = model
+            .tensor(&tag(entry))
+            .unwrap()
+            .data()
+            .chunks_exact(4)
+            .map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap())))
+            .collect();
+        let field = |number: u64| {
+            let histogram = fields(&entry[1].1);
+            let found =
+                histogram.iter().find(|(n, _)| *n == number).map(|(_, bytes)| doubles(bytes));
+            found.unwrap_or_else(|| vec![0.0])
+        };
+        let least = weights.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        assert_eq!([field(1)[0], field(2)[0], field(3)[0]], [least, most, weights.len() as f64]);
+        assert!((field(4)[0] - weights.iter().sum::<f64>()).abs() < 1e-9);
+        assert!((field(5)[0] - weights.iter().map(|w| w * w).sum::<f64>()).abs() < 1e-9);
+        let (ends, counts) = (field(6), field(7));
+        assert_eq!((ends.len(), counts.iter().sum::<f64>()), (30, weights.len() as f64));
+        // By hand, the values up to an end in the middle.
+        let below = weights.iter().filter(|w| **w < ends[13]).count() as f64;
+        assert!((counts[..14].iter().sum::<f64>() - below).abs() <= 1.0, "{}", tag(entry));
+    }
+    // They change no figure, and survive an interruption.
+    let off = ["--set", "tracking.histograms=5e", "--max-steps", "63"];
+    room.train("rare", &off).expect(0);
+    room.same("rare", "whole");
+    for step in room.checkpoints("whole").into_iter().filter(|step| *step > 30) {
+        std::fs::remove_dir_all(room.path(&format!("whole/checkpoints/step-{step}"))).unwrap();
+    }
+    let before = room.bytes(&format!("whole/{LAYERS}"));
+    room.resume("whole", &[]).expect(0).says(&["going on after step 30"]);
+    let steps = |bytes: &[u8]| events(bytes).into_iter().map(|(s, e)| (s, e)).collect::<Vec<_>>();
+    assert_eq!(steps(&room.bytes(&format!("whole/{LAYERS}"))), steps(&before));
+    room.train("no", &["--set", "tracking.tensorboard=false"])
+        .refused(78, &["tracking.histograms: has no effect"]);
 }

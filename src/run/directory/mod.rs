@@ -36,6 +36,8 @@ pub struct RunDirectory {
     path: PathBuf,
     log: Appended,
     records: Option<Records>,
+    /// The file of the histograms of layers.
+    layers: Option<Events>,
     _lock: File,
 }
 
@@ -116,7 +118,7 @@ impl RunDirectory {
             return Err(not_empty(&path).into());
         }
         let log = Appended::open(path.join("train.log"))?;
-        Ok(RunDirectory { path, log, records: None, _lock: lock })
+        Ok(RunDirectory { path, log, records: None, layers: None, _lock: lock })
     }
 
     /// Its path.
@@ -170,10 +172,29 @@ impl RunDirectory {
     /// As [`RunDirectory::write_config`]; if the records are not open.
     pub fn track(&mut self, tracking: &Tracking) -> Result<()> {
         if tracking.tensorboard {
-            let events = Events::open(&self.path)?;
+            let events = Events::scalars_of(&self.path)?;
             self.records()?.table.also(events);
         }
+        if tracking.histograms.is_some() {
+            self.layers = Some(Events::layers_of(&self.path)?);
+        }
         Ok(())
+    }
+
+    /// Writes a histogram of each layer's parameters after a step, `seconds` after the start of the
+    /// run, if `[tracking]` asks for them.
+    ///
+    /// # Errors
+    /// 74 if the file cannot be written.
+    pub fn layers(
+        &mut self,
+        step: u64,
+        seconds: f64,
+        layout: &Layout,
+        parameters: &[f32],
+    ) -> Result<()> {
+        let events = self.layers.as_mut();
+        events.map_or(Ok(()), |events| events.layers(step, seconds, layout, parameters))
     }
 
     /// Tells that the test part is evaluated during the run, and not only at its end.
@@ -255,6 +276,7 @@ impl RunDirectory {
         let kept = self.points(points)?.into_iter().take_while(|(json, _)| is_known(json));
         let (kept, bytes): (Vec<Value>, Vec<u64>) = kept.unzip();
         let bytes = bytes.iter().sum();
+        self.layers.as_mut().map_or(Ok(()), |events| events.cut_after(steps))?;
         let records = self.records()?;
         records.metrics.cut(bytes)?;
         records.table.replay(&kept)?;

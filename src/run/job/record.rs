@@ -226,6 +226,10 @@ impl Observer for Recorder<'_> {
         self.directory.save_best_for(task, network, layout, schema, parameters)
     }
 
+    fn layers(&mut self, step: u64, seconds: f64, parameters: &[f32]) -> Result<()> {
+        self.directory.layers(step, seconds, &self.plan.layout, parameters)
+    }
+
     fn end_epoch(&mut self) -> Result<()> {
         if let Some(line) = self.line() {
             self.told = self.latest.iter().map(|p| p.step).max().unwrap_or(0).max(self.told);
@@ -276,6 +280,6 @@ impl Observer for Recorder<'_> {
     }
 
     fn cut_back(&mut self, snapshot: &Snapshot) -> Result<()> {
-        self.cut(snapshot.points, u64::MAX, Some(snapshot)).map(|_| ())
+        self.cut(snapshot.points, snapshot.steps, Some(snapshot)).map(|_| ())
     }
 }

@@ -92,6 +92,11 @@ pub trait Observer {
     fn improved(&mut self, _network: &Network, _parameters: &[f32], _epoch: u64) -> Result<()> {
         Ok(())
     }
+    /// The parameters of all layers after a step, `seconds` after the start of the run, as often as
+    /// `[tracking]` says.
+    fn layers(&mut self, _step: u64, _seconds: f64, _parameters: &[f32]) -> Result<()> {
+        Ok(())
+    }
     /// All points of an evaluation or of an epoch were reached.
     fn end_epoch(&mut self) -> Result<()> {
         Ok(())

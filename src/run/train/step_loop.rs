@@ -187,8 +187,15 @@ impl<'a> Run<'a> {
                 self.worse = if improved { 0 } else { self.worse + 1 };
                 self.validated = self.done;
             }
+            if self.layer_interval().is_some_and(|interval| self.done.is_multiple_of(interval)) {
+                let parameters = self.parameters()?;
+                observer.layers(self.done, self.seconds(), &parameters)?;
+            }
             if self.next_stop().is_some() && !self.is_out_of_patience() {
-                observer.end_epoch()?;
+                let is_end = self.done.is_multiple_of(self.plan.steps_per_epoch);
+                if is_end || self.plan.is_evaluated_at(self.done) {
+                    observer.end_epoch()?;
+                }
                 let epochs = self
                     .done
                     .is_multiple_of(self.plan.steps_per_epoch)
@@ -212,8 +219,16 @@ impl<'a> Run<'a> {
             return Some(self.done);
         }
         let next = |interval: u64| (self.done / interval + 1).saturating_mul(interval);
-        let stops = [next(steps_per_epoch), next(self.plan.evaluation_interval()), total_steps];
+        let layers = self.layer_interval().map_or(total_steps, next);
+        let stops =
+            [next(steps_per_epoch), next(self.plan.evaluation_interval()), layers, total_steps];
         (self.done < total_steps).then(|| stops.into_iter().min()).flatten()
+    }
+
+    /// Steps from one histogram of the layers to the next, if there are some.
+    fn layer_interval(&self) -> Option<u64> {
+        let histograms = self.plan.config.tracking.histograms;
+        histograms.map(|every| every.steps(self.plan.steps_per_epoch))
     }
 
     /// Does the steps up to `end`, a step of the same epoch.
