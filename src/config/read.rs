@@ -12,8 +12,8 @@ use super::keys::item::Result;
 use super::keys::overrides;
 use super::keys::section::Section;
 use super::{
-    Architecture, BatchSize, Config, Data, Task, TaskKind, Train, Trunk, Version, architecture,
-    balance, coupling, data, feature, keys, known, task, train,
+    Architecture, Balance, Balancer, BatchSize, Config, Data, Task, TaskKind, Train, Trunk,
+    Version, architecture, balance, coupling, data, feature, keys, known, task, train,
 };
 use crate::fault::{Exit, Fault, address, quoted};
 
@@ -111,6 +111,7 @@ fn config(table: Table, base: &Path) -> Result<Config> {
     let balance = balance::balance(&mut root, tasks.len(), &optimizer)?;
     let train = train::train(&mut root, &data, &tasks)?;
     check_window(&data, &train)?;
+    check_finished(&train, &balance)?;
     let tracking = read_section(&mut root, "tracking")?;
     root.finish()?;
     Ok(Config { data, architecture, trunk, tasks, couplings, balance, optimizer, train, tracking })
@@ -130,6 +131,18 @@ fn check_freeze(trunk: &Trunk, architecture: &Architecture) -> Result<()> {
     let kind = architecture.name();
     let message = format!("has no effect, since with kind = \"{kind}\" no layers are shared");
     Err(Fault::config("trunk.freeze", message).hint("leave it out, or choose another architecture"))
+}
+
+/// A method of balancing would give a task that is done its weight back.
+fn check_finished(train: &Train, balance: &Balance) -> Result<()> {
+    if !train.freeze_finished || balance.method == Balancer::None {
+        return Ok(());
+    }
+    let message = format!(
+        "cannot be with balance.method = \"{}\", which finds the weights of all tasks in each step",
+        balance.method.name()
+    );
+    Err(Fault::config("train.freeze_finished", message).hint("leave one of the two out"))
 }
 
 /// Nothing is shuffled where a batch has all rows.

@@ -4,7 +4,7 @@ use toml::Value;
 
 use super::data::Data;
 use super::interval::{Every, Interval, every, interval};
-use super::keys::form::{FROM_ONE, Form, count, seconds, seed, size, word};
+use super::keys::form::{FROM_ONE, Form, count, flag, seconds, seed, size, word};
 use super::keys::item::{Item, MOST, POSITIVE, Result};
 use super::keys::section::Section;
 use super::keys::toml::{quote, texts};
@@ -29,6 +29,9 @@ pub struct Train {
     pub seed: u64,
     /// When training stops for want of improvement.
     pub patience: Patience,
+    /// Whether a task that is done is not trained any more: its own layers stay as they are, and its
+    /// loss pulls the shared ones no longer.
+    pub freeze_finished: bool,
     /// Whether each task has a best model of its own, beside the one that `select` picks.
     pub keep_best: KeepBest,
     /// The figure that picks `model/`.
@@ -192,6 +195,7 @@ impl Default for Train {
             batch_size: BatchSize::Rows(128),
             seed: 0,
             patience: Patience::Common(0),
+            freeze_finished: false,
             keep_best: KeepBest::Common,
             select: Select::RelativeLoss,
             evaluate_every: Every::Epochs(1),
@@ -238,6 +242,11 @@ impl Keyed for Statement<'_> {
         pass.key("select")
             .only_or(has_validation, NO_VALIDATION, GIVE_VALIDATION)
             .value(&mut train.select, &select(version, tasks))?;
+        let is_by_task = matches!(train.patience, Patience::PerTask(_));
+        let hint = "give patience as a table: { TASK = 3 }";
+        pass.key("freeze_finished")
+            .only_or(is_by_task, "no task has a patience of its own", hint)
+            .value(&mut train.freeze_finished, &flag())?;
         pass.key("keep_best")
             .only_or(has_validation, NO_VALIDATION, GIVE_VALIDATION)
             .value(&mut train.keep_best, &word())?;

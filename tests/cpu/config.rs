@@ -1196,6 +1196,7 @@ const TRIES: &[(&str, &str, &[&str])] = &[
             "architecture.kind=mtan",
         ],
     ),
+    ("[train]\npatience = { left = 1 }\n", DIGITS, &["train.freeze_finished=true"]),
     ("[tracking]\ntensorboard = true\n", CSV, &["tracking.histograms=2e"]),
     (
         "[architecture]\nkind = \"mmoe\"\n",

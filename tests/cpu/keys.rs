@@ -328,6 +328,12 @@ const FLIPS: &[Flip] = &[
     flip(TABLE, &[], &["train.seed=1"], Initial),
     flip(TABLE, LONG, &["train.patience=1"], Trained),
     flip(TABLE, LONG, &["train.keep_best=per_task"], Watched),
+    flip(
+        TABLE,
+        &["train.epochs=12", "optimizer.learning_rate=0.1", "train.patience={ colour = 1 }"],
+        &["train.freeze_finished=true"],
+        Trained,
+    ),
     flip(TABLE, LONG, &["train.select=colour.accuracy"], Watched),
     flip(
         TABLE,

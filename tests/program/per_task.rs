@@ -220,3 +220,77 @@ fn names_of_tasks_become_names_of_directories() {
     assert_eq!(found, ["%0", "%1", "%3", "%5", "a.b", "x-1"]);
     room.on_reference(&["predict", "run", "--data", "test.csv", "--best-per-task"]).expect(0);
 }
+
+/// The tensors of a model whose names begin in one of these ways.
+fn tensors(room: &Room, model: &str, starts: &[&str]) -> Vec<(String, Vec<u8>)> {
+    let bytes = room.bytes(&format!("{model}/model.safetensors"));
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let named = file.tensors().into_iter();
+    let mut all: Vec<_> = named
+        .filter(|(name, _)| starts.iter().any(|start| name.starts_with(start)))
+        .map(|(name, view)| (name, view.data().to_vec()))
+        .collect();
+    all.sort();
+    assert!(!all.is_empty());
+    all
+}
+
+#[test]
+fn a_task_that_is_done_can_be_frozen() {
+    let room = room();
+    for optimizer in ["adamw", "sgd"] {
+        let patience = "train.patience={ quick = 2, slow = 0 }";
+        let kind = format!("optimizer.kind={optimizer}");
+        let set = ["--set", patience, "--set", &kind, "--set", "optimizer.weight_decay=0.05"];
+        let set = [&set[..], &["--set", "train.checkpoint_every=1e", "--epochs", "20"]].concat();
+        let frozen = format!("frozen-{optimizer}");
+        let ran =
+            room.train(&frozen, &[&set[..], &["--set", "train.freeze_finished=true"]].concat());
+        let ran = ran.expect(0);
+        let said = "the last one after step ";
+        let at = ran.err.find(said).unwrap_or_else(|| panic!("{ran:#?}")) + said.len();
+        let digits = ran.err[at..].chars().take_while(char::is_ascii_digit).collect::<String>();
+        let step: u64 = digits.parse().unwrap();
+        assert!((26..240).contains(&step), "done after step {step} of 260");
+        let checkpoint = format!("{frozen}/checkpoints/step-{step}");
+        let last = format!("{frozen}/last");
+        let own = ["task.quick."];
+        assert_eq!(tensors(&room, &last, &own), tensors(&room, &checkpoint, &own), "{optimizer}");
+        // From there on the others learn as if the task had the weight 0.
+        let without = format!("without-{optimizer}");
+        assert!(room.program("cp").args(["-r", &frozen, &without]).status().unwrap().success());
+        for later in room.checkpoints(&without).into_iter().filter(|at| *at > step) {
+            let path = format!("{without}/checkpoints/step-{later}");
+            std::fs::remove_dir_all(room.path(&path)).unwrap();
+        }
+        let weightless = [
+            "--set",
+            "train.freeze_finished=false",
+            "--set",
+            "task.quick.weight=0",
+            "--epochs",
+            "20",
+        ];
+        room.resume(&without, &weightless).expect(0);
+        let others = ["trunk.", "task.slow."];
+        assert_eq!(
+            tensors(&room, &last, &others),
+            tensors(&room, &format!("{without}/last"), &others),
+            "{optimizer}"
+        );
+        room.train("free", &set).expect(0);
+        assert_ne!(tensors(&room, "free/last", &others), tensors(&room, &last, &others));
+        std::fs::remove_dir_all(room.path("free")).unwrap();
+    }
+    // It survives an interruption.
+    let more = "epochs = 12\npatience = { quick = 2, slow = 30 }\nfreeze_finished = true";
+    room.write("net.toml", NET_OF_TWO.replace("epochs = 40", more));
+    room.train("whole", &[]).expect(0).says(&["task \"quick\" is done"]);
+    for step in room.checkpoints("whole").into_iter().step_by(7) {
+        room.same_from(step);
+    }
+    let common = ["--set", "train.patience=3"];
+    room.train("no", &common).refused(78, &["train.freeze_finished: has no effect"]);
+    let balanced = ["--set", "balance.method=uncertainty"];
+    room.train("no", &balanced).refused(78, &["train.freeze_finished", "uncertainty"]);
+}

@@ -10,10 +10,13 @@ use super::{Observer, Plan};
 use crate::config::{Config, KeepBest, Patience, Select};
 use crate::data::Parts;
 use crate::fault::quoted;
+use crate::kernels::params;
+use crate::model::layout::ALIGN;
 use crate::model::network::Network;
 use crate::run::checkpoint::TaskSelection;
 use crate::run::train::point::Point;
 use crate::run::train::step_loop::Run;
+use crate::schedule::Buffer;
 
 /// The figure of each task that selects for it; `None` for a task that has no label in the
 /// validation part, or a weight of 0. Empty if tasks have no selection of their own.
@@ -141,7 +144,7 @@ impl Run<'_> {
             };
             self.tasks[task] = TaskSelection { score: Some(score), worse: 0, best };
         }
-        Ok(())
+        self.freeze_done()
     }
 
     fn tell_if_done(&self, task: usize, observer: &mut dyn Observer) {
@@ -154,6 +157,28 @@ impl Run<'_> {
                 self.done
             ));
         }
+    }
+
+    /// Puts tasks that are done out of training, if the settings say so: their weights in the loss
+    /// are 0, and the parameters that they own neither learn nor decay. Others are as they were.
+    pub(super) fn freeze_done(&mut self) -> Result<()> {
+        let plan = self.plan;
+        if !plan.config.train.freeze_finished {
+            return Ok(());
+        }
+        let initial = |buffer: Buffer| self.built.program.buffers[buffer.0].initial.clone();
+        let (heads, decay) = (self.built.buffers.heads, self.built.buffers.decay);
+        let (mut lines, mut rates) = (initial(heads), initial(decay));
+        let done = (0..plan.network.tasks.len()).filter(|t| plan.is_task_done(*t, &self.tasks));
+        for task in done {
+            bytemuck::cast_slice_mut::<u32, params::Head>(&mut lines)[task].weight = 0.0;
+            for block in plan.layout.owned(task) {
+                let runs = block.offset / ALIGN..(block.offset + block.len).div_ceil(ALIGN);
+                rates[2 * runs.start..2 * runs.end].fill(0);
+            }
+        }
+        self.engine.upload(heads, 0, &lines)?;
+        self.engine.upload(decay, 0, &rates)
     }
 
     /// The models that are best for single tasks, each evaluated if `is_measured`.

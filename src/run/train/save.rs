@@ -68,6 +68,7 @@ impl Run<'_> {
                 task.clone_from(before);
             }
         }
+        self.freeze_done()?;
         self.course.factor = snapshot.rate_factor;
         if self.course.scale.grows {
             // A run that was computed in f32 until now starts with the initial scale.
