@@ -15,6 +15,7 @@ mod save;
 pub mod selection;
 mod step_loop;
 pub mod sums;
+mod task_figures;
 mod trouble;
 mod validate;
 mod verdict;
@@ -26,10 +27,10 @@ use anyhow::Result;
 use crate::run::machine::Machine;
 use crate::run::train::step_loop::Run;
 
-pub use outcome::{Ended, Observer, Options, Outcome, Silent};
-pub use per_task::{BestForTask, TaskFigures};
+pub use outcome::{BestForTask, Ended, Observer, Options, Outcome, Silent};
 pub use plan::{Plan, WINDOW};
 pub use retry::train_with_retries;
+pub use task_figures::TaskFigures;
 pub use trouble::not_finite;
 
 /// Trains as the plan says.

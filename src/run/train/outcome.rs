@@ -6,7 +6,6 @@ use crate::kernels::tuning::Tuning;
 use crate::measure::profile::Profile;
 use crate::model::network::Network;
 use crate::run::checkpoint::Snapshot;
-use crate::run::train::per_task::BestForTask;
 use crate::run::train::point::Point;
 use anyhow::Result;
 use std::sync::Arc;
@@ -67,6 +66,24 @@ impl Outcome {
     pub fn measured_training(&self) -> bool {
         self.kept.iter().any(|point| point.split == Part::Train.name())
     }
+}
+
+/// The model that is best for a task.
+#[derive(Clone, Debug)]
+pub struct BestForTask {
+    /// Number of the task.
+    pub task: usize,
+    /// The network, with the thresholds of this model.
+    pub network: Network,
+    /// The arena of parameters.
+    pub parameters: Vec<f32>,
+    /// Its epoch, 1-based.
+    pub epoch: u64,
+    /// The step after which it had these parameters.
+    pub step: u64,
+    /// This model on the validation and the test part, as far as the run has them. Empty for a run
+    /// that was stopped, or that ended because a value was not finite.
+    pub points: Vec<Point>,
 }
 
 /// An observer of a run. The run calls its methods; by default they do nothing.

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::selection::{Figure, SelectionInputs};
-use super::{Observer, Plan};
-use crate::config::{Config, KeepBest, Patience, Select};
-use crate::data::Parts;
+use super::outcome::{BestForTask, Observer};
+use super::plan::Plan;
+use crate::config::KeepBest;
 use crate::fault::quoted;
 use crate::kernels::params;
 use crate::model::layout::ALIGN;
@@ -17,65 +16,6 @@ use crate::run::checkpoint::TaskSelection;
 use crate::run::train::point::Point;
 use crate::run::train::step_loop::Run;
 use crate::schedule::Buffer;
-
-/// The figure of each task that selects for it; `None` for a task that has no label in the
-/// validation part, or a weight of 0. Empty if tasks have no selection of their own.
-pub type TaskFigures = Vec<Option<Figure>>;
-
-/// Settles the figures, with lines for the user about tasks that have none. The figure of a task is
-/// the one that `train.select` names for it, the primary metric with `"mean"`, else the loss.
-pub(super) fn figures(
-    config: &Config,
-    network: &Network,
-    parts: &Parts,
-) -> (TaskFigures, Vec<String>) {
-    let keeps = config.train.keep_best == KeepBest::PerTask;
-    let counts = matches!(config.train.patience, Patience::PerTask(_));
-    let Some(valid) = parts.valid.as_ref().filter(|_| keeps || counts) else {
-        return (Vec::new(), Vec::new());
-    };
-    let inputs = SelectionInputs { config, network, parts, valid };
-    let named = match &config.train.select {
-        select @ (Select::Mean | Select::Metric { .. } | Select::Weighted(_)) => {
-            inputs.figures(select)
-        }
-        Select::RelativeLoss | Select::Loss => Vec::new(),
-    };
-    let (mut figures, mut notes) = (Vec::new(), Vec::new());
-    for (task, head) in network.tasks.iter().enumerate() {
-        let own = named.iter().find(|figure| figure.task == task).cloned();
-        let figure = own.unwrap_or_else(|| Figure { task, name: "loss".to_owned(), weight: 1.0 });
-        let why = match (inputs.weighs(task), inputs.has_labels(task)) {
-            (false, _) => Some("its weight is 0"),
-            (_, false) => Some("it has no label in the validation part"),
-            _ => None,
-        };
-        if let Some(why) = why {
-            let name = quoted(&head.name);
-            notes.push(format!("task {name} has no selection of its own: {why}"));
-        }
-        figures.push(why.is_none().then_some(figure));
-    }
-    (figures, notes)
-}
-
-/// The model that is best for a task.
-#[derive(Clone, Debug)]
-pub struct BestForTask {
-    /// Number of the task.
-    pub task: usize,
-    /// The network, with the thresholds of this model.
-    pub network: Network,
-    /// The arena of parameters.
-    pub parameters: Vec<f32>,
-    /// Its epoch, 1-based.
-    pub epoch: u64,
-    /// The step after which it had these parameters.
-    pub step: u64,
-    /// This model on the validation and the test part, as far as the run has them. Empty for a run
-    /// that was stopped, or that ended because a value was not finite.
-    pub points: Vec<Point>,
-}
 
 impl Plan {
     /// The selections of tasks before the first evaluation.

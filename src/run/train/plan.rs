@@ -12,9 +12,9 @@ use crate::model::network::Network;
 use crate::objective::Objective;
 use crate::plan::PartShape;
 use crate::run::checkpoint::Snapshot;
-use crate::run::train::per_task::{self, TaskFigures};
 use crate::run::train::selection::Selection;
 use crate::run::train::sums::Sums;
+use crate::run::train::task_figures::{self, TaskFigures};
 use crate::schedule::SLOTS;
 use crate::step::{Built, LabelShape, Request, build};
 use anyhow::Result;
@@ -68,7 +68,7 @@ impl Plan {
         let layout = Layout { frozen: config.trunk.freeze, ..Layout::new(&network)? };
         let mut objective = Objective::new(&config, &network)?;
         let (selection, mut notices) = Selection::new(&config, &network, &parts)?;
-        let (task_figures, more) = per_task::figures(&config, &network, &parts);
+        let (task_figures, more) = task_figures::figures(&config, &network, &parts);
         notices.extend(more);
         let rows = parts.train.rows;
         let batch = match config.train.batch_size {
