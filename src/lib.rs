@@ -18,7 +18,8 @@
 //! 5. [`objective`]: losses and couplings, which emit dispatches
 //! 6. [`step`]: the dispatches of a step
 //! 7. [`device`]: wgpu · [`reference`](mod@reference): plain loops, the oracle
-//! 8. [`run`]: training, applying, runs as a whole · [`measure`]: benches, the self-test
+//! 8. [`run`]: training, applying, runs as a whole · [`measure`]: benches, the self-test ·
+//!    [`export`]: models for other tools
 //! 9. [`cli`]: verbs, flags, streams, exit codes
 //!
 //! ARCHITECTURE.md is the tour at length. From the outside a training is a configuration,
@@ -70,6 +71,7 @@ pub mod config;
 pub mod cpu;
 pub mod data;
 pub mod device;
+pub mod export;
 pub mod fault;
 pub mod kernels;
 pub mod measure;

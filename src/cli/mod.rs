@@ -5,6 +5,7 @@ mod bench;
 mod call;
 mod compare;
 mod console;
+mod export;
 mod flags;
 mod kfold;
 mod look;
@@ -142,6 +143,8 @@ enum Verb {
         #[arg(long)]
         dot: bool,
     },
+    /// Write a model as a file for other tools
+    Export(export::ExportArgs),
     /// List the adapters, what each offers, and which one a run would take
     Devices,
     /// Check every kernel that a run may take against the float64 reference
@@ -244,6 +247,7 @@ fn run(cli: Cli, console: &Console) -> Result<Option<Exit>> {
         Verb::Explain { config, set, dot } => {
             look::explain(&config, &set, dot, common, console).map(|()| None)
         }
+        Verb::Export(args) => export::export(&args, console).map(|()| None),
         Verb::Devices => look::devices(common, console).map(|()| None),
         Verb::Doctor { all } => look::doctor(all, common, console),
         Verb::Bench { what } => bench::run(&what, common, console).map(|()| None),

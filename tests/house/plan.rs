@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 11] = [
     &["step"],
     &["device", "reference"],
     &["cpu"],
-    &["measure", "run"],
+    &["export", "measure", "run"],
     &["cli", "main"],
 ];
 

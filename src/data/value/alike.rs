@@ -46,6 +46,12 @@ fn pairs(text: &str) -> Option<(bool, u32)> {
     [true, false].into_iter().map(|is_yes| (is_yes, of(is_yes))).find(|(_, bits)| *bits != 0)
 }
 
+/// All words that may mean yes or no, in small letters, and the numbers for them.
+pub(crate) fn truths() -> impl Iterator<Item = &'static str> {
+    let words = TRUTH.into_iter().flat_map(|(yes, no)| yes.iter().chain(no).copied());
+    words.chain(["1", "0", "1.0", "0.0"])
+}
+
 /// Whether a text means yes (`true`) or no; `None` if it may mean something else.
 pub fn truth(text: &str) -> Option<bool> {
     pairs(text).map(|(is_yes, _)| is_yes)

@@ -2,7 +2,7 @@
 //! the verbs that apply a model share this list.
 
 /// Texts that mean "blank" in any column, also in one of texts.
-const ANYWHERE: &[&str] = &[
+pub(crate) const ANYWHERE: &[&str] = &[
     "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "NAN", "NULL", "null", "Null",
     "<null>", "(null)", "\\N", "?", "#VALUE!", "#REF!", "#DIV/0!", "#NUM!", "#NAME?", "#NULL!",
 ];

@@ -39,6 +39,8 @@ pub const FORMAT: u64 = 1;
 pub(crate) const TENSORS: &str = "model.safetensors";
 pub(crate) const CONFIG: &str = "config.json";
 pub(crate) const SCHEMA: &str = "schema.json";
+/// The three files of a model.
+pub const FILES: [&str; 3] = [TENSORS, CONFIG, SCHEMA];
 
 /// A trained network, with the schema that turns data into its inputs.
 #[derive(Clone, Debug)]

@@ -125,7 +125,7 @@ fn header(model: &Model, data: &Dataset, with_logits: bool) -> Vec<String> {
 }
 
 /// The wanted name, or `NAME:predicted`, `NAME:predicted:2`, … if a column has it already.
-fn free(columns: &[String], wanted: String) -> String {
+pub(crate) fn free(columns: &[String], wanted: String) -> String {
     let predicted = |n: usize| {
         if n == 1 { format!("{wanted}:predicted") } else { format!("{wanted}:predicted:{n}") }
     };
