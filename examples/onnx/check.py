@@ -1,18 +1,21 @@
-"""Runs an exported model with onnxruntime and compares it with what `tandem predict` wrote.
+"""Runs an exported model and compares it with what `tandem predict` wrote.
 
 python3 check.py MODEL.onnx ROWS PREDICTIONS.csv
+python3 check.py MODEL.py ROWS PREDICTIONS.csv
 
-ROWS is the CSV or IDX file that was predicted. Needs numpy, onnx and onnxruntime. Ends with 1 where
-a class differs, or a number by more than 1e-5 of its size.
+ROWS is the CSV or IDX file that was predicted. Needs numpy, and onnx and onnxruntime, or torch and
+safetensors. Ends with 1 where
+a class differs, a probability by more than 1e-5 of its size, or a number by more than 1e-5 of its
+size or of the standard deviation of its column, whichever is larger.
 """
 
 import csv
+import io
 import json
+import subprocess
 import sys
 
 import numpy as np
-import onnx
-import onnxruntime
 
 # What tandem takes for blank in a column of numbers, of the texts that may stand in these files.
 BLANK = {"", "NA", "N/A", "NaN", "nan", "?", "-"}
@@ -21,7 +24,11 @@ BLANK = {"", "NA", "N/A", "NaN", "nan", "?", "-"}
 def read_csv(path):
     """Returns {column: texts}, without the blanks around them."""
     with open(path, newline="") as file:
-        header, *rows = csv.reader(file)
+        return table(file)
+
+
+def table(file):
+    header, *rows = csv.reader(file)
     return {name: [row[i].strip() for row in rows] for i, name in enumerate(header)}
 
 
@@ -53,47 +60,68 @@ def run(session, inputs, size):
     return {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(names)}
 
 
-def expected(table, tasks):
-    """What tandem predicted, by output."""
-    found = {}
+def by_column(outputs, tasks):
+    """The outputs as columns with the names that tandem gives them."""
+    columns = {}
     for task, facts in tasks.items():
-        order = facts.get("classes") or facts.get("columns") or []
-        numbers = [f"{task}:{name}" for name in order]
-        if all(name in table for name in numbers) and numbers:
-            values = np.array([table[name] for name in numbers], np.float64).T
-            shares = facts["type"] in ("multiclass", "binary", "multilabel")
-            found[f"{task}:probabilities" if shares else task] = values
-        if task in table:
-            is_class = "classes" in facts
-            found[task] = np.array(table[task], object if is_class else np.float64)
-    return found
+        names = [f"{task}:{name}" for name in facts.get("classes") or facts.get("columns", [])]
+        shares = outputs.get(f"{task}:probabilities")
+        found = outputs.get(task)
+        if found is not None and found.ndim == 2:
+            columns.update(zip(names, found.T))
+        elif found is not None:
+            columns[task] = found
+        if shares is not None:
+            columns.update(zip(names, shares.T))
+    return columns
 
 
-def main():
-    path, rows, predictions = sys.argv[1:]
+def with_onnxruntime(path, rows):
+    """What a model gives for all rows at once; smaller batches give the same."""
+    import onnx
+    import onnxruntime
+
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
-    facts = {property.key: property.value for property in model.metadata_props}
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     inputs = read_inputs(rows, session.get_inputs())
     outputs = run(session, inputs, 10**9)
     for size in (1, 7):
         for name, values in run(session, inputs, size).items():
-            whole = outputs[name]
-            same = np.array_equal if whole.dtype == object else np.allclose
-            assert same(values, whole), f"{name}: batches of {size} differ"
-    wanted = expected(read_csv(predictions), json.loads(facts["tasks"]))
-    assert sorted(wanted) == sorted(outputs), (sorted(wanted), sorted(outputs))
+            same = np.array_equal if values.dtype == object else np.allclose
+            assert same(values, outputs[name]), f"{name}: batches of {size} differ"
+    facts = {property.key: property.value for property in model.metadata_props}
+    return by_column(outputs, json.loads(facts["tasks"]))
+
+
+def with_torch(path, rows):
+    """What a Python file gives for all rows."""
+    done = subprocess.run([sys.executable, path, rows], check=True, capture_output=True, text=True)
+    return {name: np.array(cells, object) for name, cells in table(io.StringIO(done.stdout)).items()}
+
+
+def main():
+    path, rows, predictions = sys.argv[1:]
+    found = (with_torch if path.endswith(".py") else with_onnxruntime)(path, rows)
+    wanted = read_csv(predictions)
     wrong, largest = 0, 0.0
-    for name, values in wanted.items():
-        if values.dtype == object:
-            wrong += int(np.sum(values != outputs[name]))
+    assert list(wanted)[-len(found) :] == list(found), (list(wanted), list(found))
+    for name, values in found.items():
+        cells = wanted[name]
+        try:
+            expected = np.array(cells, np.float64)
+        except ValueError:
+            wrong += int(np.sum(np.array(cells, object) != values))
             continue
-        assert np.isfinite(outputs[name]).all(), f"{name}: not finite"
-        size = np.maximum(np.abs(values), np.finfo(np.float32).tiny)
-        largest = max(largest, float(np.max(np.abs(values - outputs[name]) / size)))
-    count = len(next(iter(outputs.values())))
-    print(f"{path}: {count} rows, {wrong} classes differ, largest relative difference {largest:.1e}")
+        values = values.astype(np.float64)
+        assert np.isfinite(values).all(), f"{name}: not finite"
+        size = np.maximum(np.abs(expected), np.finfo(np.float32).tiny)
+        if np.any(expected < 0) or np.any(expected > 1):  # numbers near 0 are differences
+            size = np.maximum(size, np.std(expected))
+        largest = max(largest, float(np.max(np.abs(values - expected) / size)))
+    count = len(next(iter(found.values())))
+    told = f"{wrong} classes differ, largest relative difference {largest:.1e}"
+    print(f"{path}: {count} rows, {told}")
     sys.exit(wrong > 0 or largest > 1e-5)
 
 

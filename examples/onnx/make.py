@@ -38,7 +38,7 @@ TASKS = {
     "visits": '[task.visits]\ntype = "count"\n',
     "abc": '[task.abc]\ntype = "multilabel"\ntarget = ["a", "b", "c"]\n',
     "range": '[task.range]\ntype = "regression"\ntarget = ["low", "high"]\n'
-    'loss = { kind = "quantile", level = 0.9 }\n',
+    'loss = "quantile"\nquantile = 0.9\n',
 }
 ALL = list(TASKS)
 MODELS = {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::console::Console;
 use super::flags::Weights;
 use super::signals::Signals;
-use crate::export::onnx;
+use crate::export::{onnx, torch};
 use crate::fault::{Exit, Fault, of_creation, quoted};
 use crate::model::file::{FILES, Model};
 use crate::run::apply::output::Output;
@@ -35,6 +35,8 @@ pub(super) struct ExportArgs {
 enum Format {
     /// An ONNX file that takes the columns of a table
     Onnx,
+    /// A Python file that rebuilds the model with PyTorch, beside its own files
+    Torch,
 }
 
 impl Format {
@@ -42,6 +44,7 @@ impl Format {
     fn file(self) -> &'static str {
         match self {
             Format::Onnx => "model.onnx",
+            Format::Torch => "model.py",
         }
     }
 }
@@ -65,6 +68,7 @@ pub(super) fn export(args: &ExportArgs, console: &Console) -> Result<()> {
     check_out(&out, &model)?;
     let Exported { bytes, notes, facts } = match args.format {
         Format::Onnx => to_onnx(&model)?,
+        Format::Torch => to_torch(&model, &out)?,
     };
     let is_replaced = out.is_file();
     write(&out, &bytes)?;
@@ -90,6 +94,16 @@ fn to_onnx(model: &Model) -> Result<Exported> {
     let columns: Vec<&String> = onnx.encoded.iter().map(|(column, _)| column).collect();
     let facts = json!({"inputs": onnx.inputs, "outputs": onnx.outputs, "encoded": columns});
     Ok(Exported { bytes: onnx.bytes, notes, facts })
+}
+
+fn to_torch(model: &Model, out: &Path) -> Result<Exported> {
+    let folder = |path: &Path| path.canonicalize().ok();
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let is_beside = folder(parent.unwrap_or(Path::new("."))) == folder(&model.directory);
+    let apart =
+        format!("name the directory of the model when it runs: {}", model.directory.display());
+    let notes = if is_beside { Vec::new() } else { vec![apart] };
+    Ok(Exported { bytes: torch::export(model)?.into_bytes(), notes, facts: json!({}) })
 }
 
 /// Refuses a path that is one of the files of the model.

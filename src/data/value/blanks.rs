@@ -8,7 +8,7 @@ pub(crate) const ANYWHERE: &[&str] = &[
 ];
 /// Texts, in small letters, that mean "blank" in a column of numbers or dates, and may be a value
 /// in other columns.
-const BETWEEN: &[&str] = &[
+pub(crate) const BETWEEN: &[&str] = &[
     "na",
     "n.a.",
     "n.a",

@@ -6,8 +6,8 @@ use anyhow::Result;
 use super::graph::{Content, Graph, Value};
 use super::numbers::encoded;
 use super::proto::Type;
-use super::spellings::{Spelling, spellings};
 use crate::data::{Column, Encoding, Input, Schema};
+use crate::export::spellings::{Spelling, spellings};
 use crate::model::file::Model;
 use crate::text::short;
 

@@ -7,7 +7,6 @@ mod network;
 mod numbers;
 mod outputs;
 mod proto;
-mod spellings;
 
 use anyhow::Result;
 use prost::Message;

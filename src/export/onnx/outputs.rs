@@ -56,15 +56,15 @@ pub fn outputs(graph: &mut Graph, head: &Head, target: &Target, logits: &Value, 
         TaskKind::Binary => {
             let no = graph.node("Neg", &[&z], &[]);
             let both = graph.beside(&[no, z.clone()]);
-            let yes = graph.node("Sigmoid", &[&z], &[]);
+            let yes = sigmoid(graph, &z);
             let threshold = graph.doubles("threshold", &[], &[head.threshold()]);
             let is_yes = graph.node("Greater", &[&yes, &threshold], &[]);
             let place = graph.cast(&is_yes, Type::Int64);
             let place = flat(graph, &place);
-            let shares = graph.node("Sigmoid", &[&both], &[]);
+            let shares = sigmoid(graph, &both);
             (Some(class(graph, head, &place)), Some(shares))
         }
-        TaskKind::Multilabel => (None, Some(graph.node("Sigmoid", &[&z], &[]))),
+        TaskKind::Multilabel => (None, Some(sigmoid(graph, &z))),
         TaskKind::Count => {
             let rate = graph.node("Exp", &[&z], &[]);
             (Some(flat(graph, &rate)), None)
@@ -92,6 +92,15 @@ pub fn outputs(graph: &mut Graph, head: &Head, target: &Target, logits: &Value, 
         let count = if head.classes.is_empty() { head.columns.len() } else { head.classes.len() };
         graph.output(&shares, name, Type::Float, &[count], doc);
     }
+}
+
+/// 1 / (1 + e^−z). The operator of this name is not exact for small probabilities in all runtimes.
+fn sigmoid(graph: &mut Graph, z: &Value) -> Value {
+    let minus = graph.node("Neg", &[z], &[]);
+    let power = graph.node("Exp", &[&minus], &[]);
+    let one = graph.doubles("one", &[], &[1.0]);
+    let sum = graph.node("Add", &[&power, &one], &[]);
+    graph.node("Div", &[&one, &sum], &[])
 }
 
 /// The type of a task, and what its numbers are, in order.
