@@ -9,6 +9,7 @@ does not have, numbers far out of range, tiny numbers, negative zero.
 import csv
 import pathlib
 import random
+import struct
 import sys
 
 COLUMNS = ["age", "hours", "balance", "job", "city", "member", "code"]
@@ -30,6 +31,15 @@ learning_rate = 5e-3
 [train]
 epochs = 6
 batch_size = 64
+"""
+IMAGES = """
+[data]
+train = { images = "images.idx", labels = "labels.idx" }
+split = [0.8, 0.2, 0.0]
+[trunk]
+layers = [16]
+[train]
+epochs = 3
 """
 TASKS = {
     "level": '[task.level]\ntype = "multiclass"\n',
@@ -95,6 +105,19 @@ def row(draw, strange):
     return cells, found
 
 
+def images(folder, draw):
+    """Images of 6 × 5 pixels with the class of the brighter half."""
+    pixels, labels = bytearray(), bytearray()
+    for _ in range(1000):
+        label = draw.randrange(2)
+        labels.append(label)
+        pixels += bytes(draw.randrange(255 if (i < 15) == (label == 0) else 99) for i in range(30))
+    (folder / "images.idx").write_bytes(struct.pack(">4I", 0x803, 1000, 6, 5) + pixels)
+    (folder / "labels.idx").write_bytes(struct.pack(">2I", 0x801, 1000) + labels)
+    text = IMAGES + "".join(f"[task.{name}]\ntarget = \"label\"\n" for name in ("half", "again"))
+    (folder / "images.toml").write_text(text)
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
@@ -109,7 +132,8 @@ def main():
         writer.writerows(row(draw, True)[0] for _ in range(1000))
     for name, parts in MODELS.items():
         (folder / f"{name}.toml").write_text(config(*parts))
-    print(" ".join(MODELS))
+    images(folder, draw)
+    print(" ".join(MODELS), "images")
 
 
 main()

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use crate::common::program::{NET, Room};
+use crate::protobuf::fields;
 
 /// (tag, step) → value.
 type Scalars = BTreeMap<(String, u64), f32>;
@@ -17,40 +18,6 @@ fn crc(bytes: &[u8]) -> u32 {
 fn masked(bytes: &[u8]) -> [u8; 4] {
     let crc = crc(bytes);
     ((crc >> 15 | crc << 17).wrapping_add(0xa282_ead8)).to_le_bytes()
-}
-
-/// The fields of a protobuf message: number and bytes; a varint as eight bytes.
-fn fields(mut message: &[u8]) -> Vec<(u64, Vec<u8>)> {
-    fn varint(message: &mut &[u8]) -> u64 {
-        let (mut value, mut shift) = (0, 0);
-        loop {
-            let byte = message[0];
-            *message = &message[1..];
-            value |= u64::from(byte & 127) << shift;
-            shift += 7;
-            if byte < 128 {
-                return value;
-            }
-        }
-    }
-    let mut found = Vec::new();
-    while !message.is_empty() {
-        let key = varint(&mut message);
-        let length = match key & 7 {
-            0 => {
-                let value = varint(&mut message);
-                found.push((key >> 3, value.to_le_bytes().to_vec()));
-                continue;
-            }
-            1 => 8,
-            2 => varint(&mut message) as usize,
-            5 => 4,
-            other => panic!("wire type {other}"),
-        };
-        found.push((key >> 3, message[..length].to_vec()));
-        message = &message[length..];
-    }
-    found
 }
 
 /// The events of a file, each with its step and its entries: fields of `Summary.Value`. Checksums

@@ -44,6 +44,8 @@ fn within<'t>(text: &'t str, parts: &BTreeSet<&str>) -> Vec<&'t str> {
                 open.pop();
             }
             Some(mark) if mark.starts_with('[') => open.push(parts.contains(&mark[1..])),
+            // Parts that are left out leave no more than two empty lines behind.
+            _ if line.is_empty() && kept.ends_with(&["", ""]) => {}
             _ if open.iter().all(|wanted| *wanted) => kept.push(line),
             _ => {}
         }
@@ -123,9 +125,14 @@ fn facts(model: &Model, nodes: &[Value]) -> Result<Vec<(&'static str, String)>> 
         ("NO_WORDS", set(exact)),
         ("TRUTHS", json!(truths).to_string()),
         ("KINDS", format!("{{{}}}", kinds.join(", "))),
-        ("DELIMITER", json!(reading.delimiter.unwrap_or(',').to_string()).to_string()),
+        ("DELIMITER", delimiter(reading.delimiter)),
     ]);
     Ok(facts)
+}
+
+/// A delimiter in Python; `None` = it is found from the first line.
+fn delimiter(known: Option<char>) -> String {
+    known.map_or("None".to_owned(), |known| json!(known.to_string()).to_string())
 }
 
 /// A set in Python.

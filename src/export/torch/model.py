@@ -43,7 +43,7 @@ TRUTHS = {}
 NO_WORDS = set()
 # ]
 # [text
-DELIMITER = ","
+DELIMITER = None
 # ]
 HERE = pathlib.Path(__file__).parent
 ACTS = {"identity": lambda z: z, "gelu": torch.nn.functional.gelu, "relu": torch.relu}
@@ -300,7 +300,10 @@ def main():
     folder = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else HERE
     # [text
     with open(sys.argv[1], newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.reader(file, delimiter=DELIMITER))
+        first = file.readline()
+        file.seek(0)
+        between = DELIMITER or max(",;\t|", key=first.count)
+        rows = list(csv.reader(file, delimiter=between))
     # [header
     header, *rows = rows
     # ]

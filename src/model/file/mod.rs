@@ -30,7 +30,7 @@ use crate::fault::Fault;
 pub use initial::{check_inputs, initial_from, trunk_from};
 pub use limits::check_savable;
 pub use read::{from_bytes, load, load_allowing_nonfinite};
-pub use write::{contents, save};
+pub use write::{contents, save, update};
 
 /// Number of the format. It rises with every change that an older program would misread.
 pub const FORMAT: u64 = 1;

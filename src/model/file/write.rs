@@ -93,7 +93,10 @@ fn pretty(value: &impl Serialize) -> Result<Vec<u8>> {
 }
 
 /// Replaces a file, unless it has this content already.
-fn update(path: &Path, bytes: &[u8]) -> Result<()> {
+///
+/// # Errors
+/// 73 if it cannot be created, 74 if it cannot be written.
+pub fn update(path: &Path, bytes: &[u8]) -> Result<()> {
     let is_same = fs::symlink_metadata(path)
         .is_ok_and(|found| found.is_file() && found.len() == bytes.len() as u64);
     match is_same.then(|| fs::read(path)) {

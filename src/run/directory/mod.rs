@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::config::Tracking;
 use crate::data::{Part, Schema};
 use crate::fault::{Exit, Fault};
-use crate::model::file::save;
+use crate::model::file::{save, update};
 use crate::model::layout::Layout;
 use crate::model::network::Network;
 use crate::objective::Objective;
@@ -360,6 +360,19 @@ impl RunDirectory {
         parameters: &[f32],
     ) -> Result<()> {
         save(&self.path.join("last"), network, layout, schema, parameters)
+    }
+}
+
+impl RunDirectory {
+    /// Replaces a text beside the files of a model; `model` is `model`, `last` or a directory in
+    /// `best`, within the run.
+    ///
+    /// # Errors
+    /// 73 if it cannot be created, 74 if it cannot be written.
+    pub fn save_beside(&self, model: &str, name: &str, text: &str) -> Result<()> {
+        let folder = self.path.join(model);
+        fs::create_dir_all(&folder).map_err(|e| cannot_create(&folder, &e))?;
+        update(&folder.join(name), text.as_bytes())
     }
 }
 

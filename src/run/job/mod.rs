@@ -1,6 +1,7 @@
 //! A run as a whole: its directory and lock, its checkpoints, going on after an interruption, and
 //! another device where one is lost. [`super::train`] trains; a job leaves a run directory.
 
+mod card;
 mod environment;
 mod listener;
 mod record;
@@ -23,7 +24,7 @@ use crate::measure::precision::{precise, wants_units};
 use crate::measure::tune::{Choice, Mode, tuned};
 use crate::model::file;
 use crate::run::checkpoint::{Keeper, Loaded};
-use crate::run::directory::RunDirectory;
+use crate::run::directory::{RunDirectory, best_for};
 use crate::run::machine::Machine;
 use crate::run::train::point::Point;
 use crate::run::train::{Ended, Options, Outcome, Plan, WINDOW, train_with_retries};
@@ -336,6 +337,16 @@ fn save(
     let saved = outcome.best_for_tasks.iter().fold(saved, |saved, best| {
         let (network, parameters) = (&best.network, &best.parameters);
         saved.and_then(|()| directory.save_best_for(best.task, network, layout, schema, parameters))
+    });
+    let saved = saved.and_then(|()| {
+        let best = card::card(plan, &outcome.network, &outcome.kept);
+        directory.save_beside("last", card::FILE, &card::card(plan, network, &[]))?;
+        directory.save_beside("model", card::FILE, &best)?;
+        outcome.best_for_tasks.iter().try_for_each(|best| {
+            let place = best_for(Path::new(""), &plan.network, best.task);
+            let card = card::card(plan, &best.network, &best.points);
+            directory.save_beside(&place.to_string_lossy(), card::FILE, &card)
+        })
     });
     if let Ended::NotFinite(fault) = outcome.ended {
         // The cause matters more than what could not be saved because of it: weights may be

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
+use super::card;
 use super::listener::Listener;
 use super::resume::forget_other_scores;
 use crate::config::write;
@@ -218,7 +219,10 @@ impl Observer for Recorder<'_> {
     }
 
     fn improved(&mut self, network: &Network, parameters: &[f32], _epoch: u64) -> Result<()> {
-        self.directory.save_model(network, &self.plan.layout, &self.plan.parts.schema, parameters)
+        let (layout, schema) = (&self.plan.layout, &self.plan.parts.schema);
+        // Figures of another model must not stand beside this one; its own come at the end.
+        self.directory.save_beside("model", card::FILE, &card::card(self.plan, network, &[]))?;
+        self.directory.save_model(network, layout, schema, parameters)
     }
 
     fn improved_for(&mut self, task: usize, network: &Network, parameters: &[f32]) -> Result<()> {
