@@ -253,18 +253,20 @@ fn what_onnx_cannot_encode_enters_as_numbers() {
                     \"text\"\nbuckets = 8\nembed = 2\n[trunk]\nlayers = [4]\n[task.y]\ntype = \
                     \"regression\"\n[train]\nepochs = 2\n";
     let room = Room::new(settings);
-    let row = |i: u32| {
-        format!("2020-0{}-1{},red {}fox,{i}\n", i % 9 + 1, i % 7, "big ".repeat(i as usize % 3))
-    };
-    room.write("train.csv", format!("day,note,y\n{}", (0..40).map(row).collect::<String>()));
+    let row =
+        |i: u32| format!("2020-0{}-1{},red {}fox", i % 9 + 1, i % 7, "big ".repeat(i as usize % 3));
+    let labelled = (0..40).map(|i| format!("{},{i}\n", row(i))).collect::<String>();
+    room.write("train.csv", format!("day,note,y\n{labelled}"));
+    let rows = (0..40).map(|i| row(i) + "\n").collect::<String>();
+    room.write("rows.csv", format!("day,note\n{rows}"));
     room.train("run", &[]).expect(0);
-    let (onnx, rows) = exported(&room, "train.csv");
+    let (onnx, rows) = exported(&room, "rows.csv");
     let told = ["cannot encode column \"day\": its input takes a date", "column \"note\""];
     room.run(&["export", "run", "--format", "onnx"]).expect(0).says(&told);
     assert!(onnx.doc.contains("Input day: a date as its encoded numbers"), "{}", onnx.doc);
     let model = load(&room.path("run")).unwrap();
     let (data, _) =
-        load_with(&model.schema, room.path("train.csv").to_str().unwrap(), false).unwrap();
+        load_with(&model.schema, room.path("rows.csv").to_str().unwrap(), false).unwrap();
     let Features::Cells { values, slots } = data.features else { panic!("no codes") };
     let (mut day, mut note) = (Vec::new(), Vec::new());
     for row in values.chunks(slots) {
