@@ -80,6 +80,7 @@ pub mod objective;
 pub mod plan;
 pub mod reference;
 pub mod replace;
+pub mod report;
 pub mod rng;
 pub mod run;
 pub mod schedule;

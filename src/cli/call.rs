@@ -6,6 +6,7 @@ use indicatif::ProgressBar;
 use super::console::Console;
 use super::flags::{Common, DataCache, InitPart, Progress, Resident, TrainArgs};
 use super::reading::read_data;
+use super::report;
 use super::result;
 use super::signals::Signals;
 use crate::config::{Config, Precision};
@@ -118,11 +119,23 @@ impl<'a> Call<'a> {
         self.job.run(config, parts, place, initial, &mut self.front())
     }
 
-    /// Prints the result; returns the exit of a run that a signal stopped.
+    /// Writes the page of a run, unless that is not wanted.
+    pub(super) fn report(&self, done: &Done) -> Result<()> {
+        if !self.args.no_report {
+            let importance = self.args.importance;
+            let precision = done.plan.config.train.precision;
+            let machine = importance.then(|| self.machine(precision)).transpose()?;
+            report::at_end(done, machine, self.console);
+        }
+        Ok(())
+    }
+
+    /// Writes the page and prints the result; returns the exit of a run that a signal stopped.
     pub(super) fn tell(&self, done: &Done) -> Result<Option<Exit>> {
         let machine = self.machine(done.plan.config.train.precision)?;
         let profiled = against_ceilings(machine, done.outcome.profile.clone())?;
         result::print(done, profiled, self.console)?;
+        self.report(done)?;
         let stopped = self.stopped(done);
         if stopped.is_some() {
             let (run, steps) = (done.directory.path().display(), done.outcome.steps);

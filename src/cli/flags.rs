@@ -88,6 +88,13 @@ pub(super) struct TrainArgs {
     /// Whether all data stays on the device; off copies it there batch by batch; changes no result
     #[arg(long, default_value = "auto", value_name = "WHEN")]
     pub(super) resident: Resident,
+    /// Do not write report.html, report.json and plots/ at the end
+    #[arg(long, conflicts_with = "importance")]
+    pub(super) no_report: bool,
+    /// Measure for the page which columns matter for which task; takes the time of several
+    /// evaluations per column
+    #[arg(long)]
+    pub(super) importance: bool,
     /// Whether an encoded table of 8 MB or more is kept in the cache directory and read from there
     /// the next time; changes no result
     #[arg(long, default_value = "on", value_name = "WHEN")]

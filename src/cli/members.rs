@@ -163,6 +163,7 @@ impl<'c> Members<'c> {
             let initial = initial.as_ref().map(|initial| initial as &dyn Fn(&Plan) -> _);
             call.begin_with(config, Place::made_by(begin), initial)?
         };
+        call.report(&done)?;
         if let Some(exit) = call.stopped(&done) {
             return Ok(Some(exit));
         }

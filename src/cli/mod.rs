@@ -13,6 +13,7 @@ mod members;
 mod model;
 mod reading;
 mod repeats;
+mod report;
 mod result;
 mod shell;
 mod signals;
@@ -132,6 +133,19 @@ enum Verb {
         #[arg(long)]
         dot: bool,
     },
+    /// Write the page of a run anew, or one page of several runs side by side
+    Report {
+        /// Run directories
+        #[arg(required = true, value_name = "RUN")]
+        runs: Vec<PathBuf>,
+        /// Directory for report.html and plots/ [default: that of the run; of several runs
+        /// runs/report-N, counting up]
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Measure which columns matter for which task, from the data that the runs name
+        #[arg(long)]
+        importance: bool,
+    },
     /// Print the network, its parameters and the dispatches of one step
     Explain {
         /// The configuration, TOML, or a run directory
@@ -243,6 +257,10 @@ fn run(cli: Cli, console: &Console) -> Result<Option<Exit>> {
         }
         Verb::Inspect { what, table, weights, dot } => {
             table::inspect(&what, &table, weights, dot, console).map(|()| None)
+        }
+        Verb::Report { runs, out, importance } => {
+            let wanted = report::Wanted { runs, out, importance };
+            report::report(&wanted, common, console).map(|()| None)
         }
         Verb::Explain { config, set, dot } => {
             look::explain(&config, &set, dot, common, console).map(|()| None)

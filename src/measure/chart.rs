@@ -313,7 +313,7 @@ fn polyline(places: &[[f64; 2]], style: &str) -> String {
 }
 
 /// A text, cut to `most` characters.
-fn cut(text: &str, most: usize) -> String {
+pub fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         text.into()
     } else {
@@ -322,7 +322,7 @@ fn cut(text: &str, most: usize) -> String {
 }
 
 /// A text for XML, in an element or in quotes; characters that XML cannot hold become `\u{fffd}`.
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         match c {

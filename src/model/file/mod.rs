@@ -36,7 +36,7 @@ pub use write::{contents, save, update};
 pub const FORMAT: u64 = 1;
 
 /// Names of the three files.
-pub(crate) const TENSORS: &str = "model.safetensors";
+pub const TENSORS: &str = "model.safetensors";
 pub(crate) const CONFIG: &str = "config.json";
 pub(crate) const SCHEMA: &str = "schema.json";
 /// The three files of a model.

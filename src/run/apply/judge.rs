@@ -9,7 +9,7 @@ use crate::run::metrics::{self, binary, count, multiclass, multilabel, regressio
 use crate::run::train::point::TaskPoint;
 
 /// Bins of the calibration error.
-const BINS: usize = 15;
+pub const BINS: usize = 15;
 
 /// Loss and metrics of every task on a part.
 pub fn task_points(
@@ -53,7 +53,7 @@ pub fn confusions(
 }
 
 /// Logits and labels of each task on a part.
-fn truths<'a>(
+pub fn truths<'a>(
     network: &'a Network,
     schema: &'a Schema,
     data: &'a Dataset,
@@ -70,23 +70,48 @@ fn truths<'a>(
 }
 
 /// Logits of one task, with its labels.
-struct Truth<'a> {
-    head: &'a Head,
-    target: &'a Target,
+pub struct Truth<'a> {
+    /// The head.
+    pub head: &'a Head,
+    /// What its labels mean.
+    pub target: &'a Target,
     /// One vector per label column.
-    labels: &'a [Vec<u32>],
+    pub labels: &'a [Vec<u32>],
     weights: Option<&'a [f32]>,
     logits: &'a [f32],
 }
 
 /// The labelled rows of a column, with their labels (class indices or bits of f32) and weights.
-struct Labelled {
-    rows: Vec<usize>,
-    labels: Vec<u32>,
-    weights: Option<Vec<f64>>,
+pub struct Labelled {
+    /// Their numbers.
+    pub rows: Vec<usize>,
+    /// One label per row.
+    pub labels: Vec<u32>,
+    /// One weight per row; `None` = each weighs 1.
+    pub weights: Option<Vec<f64>>,
+}
+
+/// The predictions and labels of the labelled rows of a column, in the units of the labels.
+pub struct Numbers {
+    /// One prediction per row.
+    pub found: Vec<f64>,
+    /// One label per row.
+    pub truth: Vec<f64>,
+    /// One weight per row; `None` = each weighs 1.
+    pub weights: Option<Vec<f64>>,
 }
 
 impl Truth<'_> {
+    /// The predictions and labels of a column of a regression.
+    pub fn numbers(&self, column: usize) -> Numbers {
+        let Labelled { rows, labels, weights } = self.labelled(column);
+        let scale = self.target.scales[column];
+        let back = |y: f64| y / scale.factor + scale.offset;
+        let found = self.output(&rows, column).into_iter().map(back).collect();
+        let truth = labels.iter().map(|label| back(f64::from(f32::from_bits(*label)))).collect();
+        Numbers { found, truth, weights }
+    }
+
     /// The metrics that are defined, by name.
     fn metrics(&self) -> Vec<(&'static str, f64)> {
         let metrics = match self.head.kind {
@@ -100,7 +125,7 @@ impl Truth<'_> {
     }
 
     /// The labelled rows of a column.
-    fn labelled(&self, column: usize) -> Labelled {
+    pub fn labelled(&self, column: usize) -> Labelled {
         let labels = &self.labels[column];
         let rows: Vec<usize> = (0..labels.len()).filter(|row| labels[*row] != UNLABELLED).collect();
         let weights =
@@ -109,13 +134,13 @@ impl Truth<'_> {
     }
 
     /// Logits of an output on the labelled rows.
-    fn output(&self, rows: &[usize], output: usize) -> Vec<f64> {
+    pub fn output(&self, rows: &[usize], output: usize) -> Vec<f64> {
         let outputs = self.head.outputs();
         rows.iter().map(|row| f64::from(self.logits[row * outputs + output])).collect()
     }
 
     /// Logits of all classes on the labelled rows, with their labels.
-    fn classes(&self) -> (Vec<f64>, Labelled) {
+    pub fn classes(&self) -> (Vec<f64>, Labelled) {
         let (classes, labelled) = (self.head.outputs(), self.labelled(0));
         let of_row = |row: &usize| &self.logits[*row * classes..][..classes];
         (labelled.rows.iter().flat_map(of_row).map(|z| f64::from(*z)).collect(), labelled)
@@ -200,12 +225,7 @@ impl Truth<'_> {
     /// Means over the columns, in the units of the labels.
     fn regression(&self) -> Vec<(&'static str, Option<f64>)> {
         let column = |column: usize| {
-            let Labelled { rows, labels, weights } = self.labelled(column);
-            let scale = self.target.scales[column];
-            let back = |y: f64| y / scale.factor + scale.offset;
-            let found: Vec<f64> = self.output(&rows, column).into_iter().map(back).collect();
-            let truth: Vec<f64> =
-                labels.iter().map(|label| back(f64::from(f32::from_bits(*label)))).collect();
+            let Numbers { found, truth, weights } = self.numbers(column);
             let weights = weights.as_deref();
             [
                 regression::r2(&found, &truth, weights),

@@ -28,7 +28,7 @@ pub use favourites::{best_for, best_models};
 use table::MetricsTable;
 
 /// Parent of the run directories that `--out` does not name.
-const RUNS: &str = "runs";
+pub const RUNS: &str = "runs";
 
 /// The directory of one run; it is locked until this is dropped.
 #[derive(Debug)]
@@ -69,24 +69,7 @@ impl RunDirectory {
     /// # Errors
     /// 73 if it cannot be created.
     pub fn numbered(base: &Path, name: &str) -> Result<RunDirectory> {
-        make(base)?;
-        let name: String = name
-            .chars()
-            .map(|c| if matches!(c, '/' | '\\') || c.is_control() { '-' } else { c })
-            .collect();
-        for n in 1_u64.. {
-            let path = base.join(format!("{name}-{n}"));
-            // Only creating a name tells whether it is free: of two processes one succeeds.
-            match fs::create_dir(&path) {
-                Ok(()) => {
-                    sync_parent(&path).map_err(|e| cannot_create(&path, &e))?;
-                    return RunDirectory::lock(path, true);
-                }
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(cannot_create(&path, &e).into()),
-            }
-        }
-        unreachable!("2^64 directories")
+        RunDirectory::lock(numbered(base, name)?, true)
     }
 
     /// The directory of an earlier run, in which a run goes on and appends to the records. Files
@@ -376,8 +359,36 @@ impl RunDirectory {
     }
 }
 
+/// Makes a directory `BASE/NAME-N` with the first free N, from 1 up.
+///
+/// # Errors
+/// 73 if it cannot be created.
+pub fn numbered(base: &Path, name: &str) -> Result<PathBuf> {
+    make(base)?;
+    let name: String = name
+        .chars()
+        .map(|c| if matches!(c, '/' | '\\') || c.is_control() { '-' } else { c })
+        .collect();
+    for n in 1_u64.. {
+        let path = base.join(format!("{name}-{n}"));
+        // Only creating a name tells whether it is free: of two processes one succeeds.
+        match fs::create_dir(&path) {
+            Ok(()) => {
+                sync_parent(&path).map_err(|e| cannot_create(&path, &e))?;
+                return Ok(path);
+            }
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(cannot_create(&path, &e).into()),
+        }
+    }
+    unreachable!("2^64 directories")
+}
+
 /// Creates a directory and the missing ones above it, and waits until their names are on the disk.
-fn make(path: &Path) -> Result<()> {
+///
+/// # Errors
+/// 73 if it cannot be created.
+pub fn make(path: &Path) -> Result<()> {
     let new: Vec<&Path> = path
         .ancestors()
         .take_while(|path| !path.as_os_str().is_empty() && !path.exists())

@@ -3,14 +3,18 @@
 use super::{Rows, finite};
 
 /// The rows that have one score: the weights of the positive and of the negative ones.
-struct Tied {
-    score: f64,
-    positive: f64,
-    negative: f64,
+pub(super) struct Tied {
+    pub(super) score: f64,
+    pub(super) positive: f64,
+    pub(super) negative: f64,
 }
 
 /// The distinct scores, ascending, with the weights of their rows.
-fn by_score(scores: &[f64], labels: &[bool], weights: Option<&[f64]>) -> Option<Vec<Tied>> {
+pub(super) fn by_score(
+    scores: &[f64],
+    labels: &[bool],
+    weights: Option<&[f64]>,
+) -> Option<Vec<Tied>> {
     let rows = Rows::new(scores, 1, labels.len(), weights)?;
     let tied = |(row, weight): (usize, f64)| {
         let (positive, negative) = if labels[row] { (weight, 0.0) } else { (0.0, weight) };

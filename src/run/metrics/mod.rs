@@ -9,8 +9,10 @@
 //! such as the AUC of one class, a number is not finite, or the lengths of the slices do not fit
 //! together. Reports then leave it out; they put no other value in its place.
 
+pub mod association;
 pub mod binary;
 pub mod count;
+pub mod curves;
 pub mod multiclass;
 pub mod multilabel;
 pub mod regression;

@@ -5,6 +5,7 @@ use crate::fault::Fault;
 use crate::kernels::tuning::Tuning;
 use crate::measure::profile::Profile;
 use crate::model::network::Network;
+use crate::run::apply::evaluate::Measured;
 use crate::run::checkpoint::Snapshot;
 use crate::run::train::point::Point;
 use anyhow::Result;
@@ -52,6 +53,9 @@ pub struct Outcome {
     /// epoch was trained. Empty for a run that was stopped, or that ended because a value was not
     /// finite.
     pub kept: Vec<Point>,
+    /// Losses and logits of the kept model on the part that is looked at closely: the validation
+    /// part, else the test part, else the training part. `None` where `kept` is empty.
+    pub close: Option<(Part, Measured)>,
     /// The point of the test part among these.
     pub test: Option<Point>,
     /// The models that are best for single tasks, where such models are kept.

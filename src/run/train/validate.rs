@@ -28,6 +28,9 @@ pub(super) struct Kept {
     selected: bool,
 }
 
+/// The points of a model, and what was measured on the part that is looked at closely.
+type Looked = (Vec<Point>, Option<(Part, Measured)>);
+
 impl<'a> Run<'a> {
     /// Evaluates the parts that the settings name, the validation part first. Returns whether the
     /// model is the best so far; without a validation part every model is.
@@ -174,30 +177,36 @@ impl<'a> Run<'a> {
 
     /// Evaluates a model on the parts that it was not trained on.
     pub(super) fn measure_unseen(&mut self, kept: &Kept) -> Result<Vec<Point>> {
-        self.measure_on(kept, |part| part != Part::Train)
+        Ok(self.measure_on(kept, |part| part != Part::Train)?.0)
     }
 
     /// Evaluates the kept model on each part. The training part is left out if less than one epoch
     /// was trained: to evaluate all of it could take longer than the run.
-    fn measure_kept(&mut self, kept: &Kept) -> Result<Vec<Point>> {
+    fn measure_kept(&mut self, kept: &Kept) -> Result<Looked> {
         let is_epoch = self.done >= self.plan.steps_per_epoch;
         self.measure_on(kept, |part| part != Part::Train || is_epoch)
     }
 
-    fn measure_on(&mut self, kept: &Kept, is_wanted: impl Fn(Part) -> bool) -> Result<Vec<Point>> {
+    /// Evaluates a model on some parts; also returns what was measured on the part that is looked at
+    /// closely.
+    fn measure_on(&mut self, kept: &Kept, is_wanted: impl Fn(Part) -> bool) -> Result<Looked> {
         self.engine.upload(
             self.built.buffers.parameters,
             0,
             bytemuck::cast_slice(&kept.parameters),
         )?;
-        let mut points = Vec::new();
+        let (mut points, mut close) = (Vec::new(), None);
         for part in Part::ALL {
             if let Some((data, measured)) = self.measure(part, is_wanted(part))? {
                 let found = (data, &measured);
                 points.push(self.measured_point(part, kept.step, &kept.network, found));
+                // The parts come in the order train, valid, test: only test yields to valid.
+                if !matches!(close, Some((Part::Valid, _))) {
+                    close = Some((part, measured));
+                }
             }
         }
-        Ok(points)
+        Ok((points, close))
     }
 
     /// Ends the run: writes its last checkpoint and its last points, and returns its models.
@@ -214,7 +223,8 @@ impl<'a> Run<'a> {
         let kept = self.kept(&last, observer);
         let is_measured = !matches!(ended, Ended::NotFinite(_) | Ended::Stopped);
         let best_for_tasks = self.best_for_tasks(is_measured)?;
-        let points = if is_measured { self.measure_kept(&kept)? } else { Vec::new() };
+        let (points, close) =
+            if is_measured { self.measure_kept(&kept)? } else { (Vec::new(), None) };
         let valid = points.iter().find(|point| point.split == Part::Valid.name());
         let idle = valid.or(points.first()).and_then(idle_experts);
         let method = self.plan.objective.balance.method;
@@ -242,6 +252,7 @@ impl<'a> Run<'a> {
             first_step_seconds: self.first_step_seconds.unwrap_or(0.0),
             seconds,
             kept: points,
+            close,
             test,
             best_for_tasks,
             profile,
