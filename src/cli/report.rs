@@ -1,6 +1,7 @@
 //! `report`, and the page at the end of a run.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::Result;
 use serde_json::json;
@@ -22,7 +23,7 @@ const NAME: &str = "report";
 /// Writes the page of a run that has ended. That it cannot be written is told and is no error: the
 /// run is whole without it. `machine` measures which columns matter.
 pub(super) fn at_end(done: &Done, machine: Option<&Machine>, console: &Console) {
-    let run = done.directory.path();
+    let (run, begun) = (done.directory.path(), Instant::now());
     let written = || -> Result<PathBuf> {
         let mut tell = progress(console);
         let facts =
@@ -34,7 +35,10 @@ pub(super) fn at_end(done: &Done, machine: Option<&Machine>, console: &Console) 
         write::page(&[RunFiles::read(run)?], run)
     };
     match written() {
-        Ok(path) => console.note(&format!("page: {}", path.display())),
+        Ok(path) => {
+            console.note(&format!("page: {}", path.display()));
+            console.detail(&format!("page made in {:.2} s", begun.elapsed().as_secs_f64()));
+        }
         Err(error) => console.note(&format!("warning: {}: no page: {error:#}", run.display())),
     }
 }

@@ -21,6 +21,7 @@ mod metrics;
 mod model_file;
 mod numerics;
 mod readers;
+mod report;
 mod run_directory;
 mod schedule;
 mod signatures;

@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 11] = [
     &["step"],
     &["device", "reference"],
     &["cpu"],
-    &["export", "measure", "run"],
+    &["export", "measure", "report", "run"],
     &["cli", "main"],
 ];
 

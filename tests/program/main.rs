@@ -23,6 +23,7 @@ mod onnx;
 mod per_task;
 mod protobuf;
 mod repeats;
+mod report;
 mod scaling;
 mod selection;
 mod shell;

@@ -240,13 +240,13 @@ fn store(parts: &Parts, cache: &TableCache, key: &str) -> anyhow::Result<()> {
     cache.keep(folder, key)
 }
 
+/// The notice that the rows come from the cache: it is about this reading, not about the data.
+pub const FROM_CACHE: &str = "the data was read before: encoded rows are taken from the cache \
+                              (--data-cache off reads it again)";
+
 /// Adds a notice that the rows come from the cache.
 fn with_cache_notice(mut parts: Parts) -> Parts {
-    parts.notices.push(
-        "the data was read before: encoded rows are taken from the cache (--data-cache off reads \
-         it again)"
-            .to_owned(),
-    );
+    parts.notices.push(FROM_CACHE.to_owned());
     parts
 }
 

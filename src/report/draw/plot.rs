@@ -125,8 +125,9 @@ impl Plot {
             let (series, y) = (&self.series[*number], 24.0 + LINE * *line as f64);
             let ink = Ink::Series(series.colour);
             match series.style {
+                Style::Line if series.points.len() == 1 => sheet.dot([x + 22.0, y], 7, ink, 1.0),
                 Style::Line => sheet.path(&[[*x, y], [x + 44.0, y]], ink, 5),
-                Style::Fine => sheet.path(&[[*x, y], [x + 44.0, y]], ink, 2),
+                Style::Fine => sheet.path(&[[*x, y], [x + 44.0, y]], ink, 3),
                 Style::Marks => sheet.dot([x + 22.0, y], 9, ink, 1.0),
                 Style::Cloud => sheet.dot([x + 22.0, y], 5, ink, 1.0),
             }
@@ -187,7 +188,7 @@ impl Plot {
                 let run: Vec<[f64; 2]> = run.iter().flatten().copied().collect();
                 let (line, dot) = match series.style {
                     Style::Line => (5, (run.len() == 1).then_some((7, 1.0))),
-                    Style::Fine => (2, (run.len() == 1).then_some((5, 1.0))),
+                    Style::Fine => (3, (run.len() == 1).then_some((5, 1.0))),
                     Style::Marks => (0, Some((9, 1.0))),
                     Style::Cloud => (0, Some((5, 0.55))),
                 };

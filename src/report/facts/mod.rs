@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::config::TaskKind;
+use crate::data::load::route::FROM_CACHE;
 use crate::data::{Dataset, Part, Parts, UNLABELLED};
 use crate::model::network::Network;
 use crate::run::apply::evaluate::Measured;
@@ -125,6 +126,7 @@ impl Facts {
         };
         let figures = Value::Object(judged.figures.iter().map(of_part).collect());
         let tasks = truths(network, &parts.schema, data, judged.measured);
+        let about = parts.notices.iter().filter(|line| *line != FROM_CACHE).chain(notices);
         Some(Facts {
             format: FORMAT,
             model: judged.model.clone(),
@@ -136,7 +138,7 @@ impl Facts {
             tasks: tasks.map(|truth| TaskFacts::of(&truth)).collect(),
             labels: labels::count(parts),
             together: Together::of(parts, network),
-            notices: parts.notices.iter().chain(notices).cloned().collect(),
+            notices: about.cloned().collect(),
             importance: None,
         })
     }

@@ -23,6 +23,12 @@ pub fn number(value: Option<f64>, reason: &str) -> String {
     }
 }
 
+/// A number with two decimals, without a sign where these are zeros.
+pub fn hundredths(value: f64) -> String {
+    // Adding 0 makes a 0 of a −0.
+    format!("{:.2}", (100.0 * value).round() / 100.0 + 0.0)
+}
+
 /// A table; its first column names the rows.
 pub struct Table<'a> {
     /// What it shows.

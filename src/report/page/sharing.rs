@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::html::hundredths;
 use super::training::{Time, by_part, curve, over_time};
 use super::{Draft, Words};
 use crate::report::draw::matrix::Matrix;
@@ -112,7 +113,7 @@ fn conflict(draft: &mut Draft, run: &RunFiles, time: Time) {
         if a == b { Some(1.0) } else { pairs.iter().find(is_it)?["cosine"].as_f64() }
     };
     let row = |a: &String| {
-        let cell = |b: &String| cosine(a, b).map(|c| (c, format!("{c:.2}")));
+        let cell = |b: &String| cosine(a, b).map(|c| (c, hundredths(c)));
         tasks.iter().map(cell).collect()
     };
     let matrix = Matrix {

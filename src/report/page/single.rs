@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::html::{Table, number};
+use super::html::{Table, hundredths, number};
 use super::tasks::UNDEFINED;
 use super::{Draft, Page, Words, importance, sharing, tasks, training};
 use crate::report::draw::matrix::Matrix;
@@ -125,7 +125,7 @@ fn go_together(draft: &mut Draft, together: &Together) {
         if a == b {
             return None;
         }
-        together.pair(a, b)?.value.map(|value| (value, format!("{value:.2}")))
+        together.pair(a, b)?.value.map(|value| (value, hundredths(value)))
     };
     let matrix = Matrix {
         down: "label".to_owned(),

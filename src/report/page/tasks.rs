@@ -123,7 +123,8 @@ fn of_classes(draft: &mut Draft, task: &str, classes: &Classes) {
         let title = format!("Confusion of {task}");
         let words = Words { title: &title, about: &about, more: more.trim() };
         draft.picture(&words, matrix.draw());
-        calibration(draft, task, "chosen class", &classes.calibration, classes.calibration_error);
+        let of = ["chosen class", "share of right choices"];
+        calibration(draft, task, of, &classes.calibration, classes.calibration_error);
     });
     let row = |(k, name): (usize, &String)| {
         let (hits, labelled) = (classes.confusion[k][k], classes.labelled[k]);
@@ -148,7 +149,7 @@ fn of_classes(draft: &mut Draft, task: &str, classes: &Classes) {
 }
 
 /// The picture of a calibration.
-fn calibration(draft: &mut Draft, task: &str, of: &str, bins: &[Bin], error: Option<f64>) {
+fn calibration(draft: &mut Draft, task: &str, of: [&str; 2], bins: &[Bin], error: Option<f64>) {
     if bins.is_empty() {
         return;
     }
@@ -159,14 +160,14 @@ fn calibration(draft: &mut Draft, task: &str, of: &str, bins: &[Bin], error: Opt
         points: bins.iter().map(|bin| [bin.predicted, bin.positive]).collect(),
     };
     let dots = Series { style: Style::Marks, ..series.clone() };
-    let plot = square("mean predicted probability", "share that is right", vec![series, dots]);
+    let plot = square("mean predicted probability", of[1], vec![series, dots]);
     let plot = Plot { guide: Some([[0.0, 0.0], [1.0, 1.0]]), ..plot };
     let error = error.map_or(String::new(), |e| format!(" Calibration error {}.", short(e)));
     let about = format!("{} bins with rows, of 15 of equal width.{error}", bins.len());
-    let more = format!("Probability of the {of} beside what was seen.{error}");
+    let more =
+        format!("Probability of the {} beside the {} among these rows.{error}", of[0], of[1]);
     let title = format!("Calibration of {task}");
-    let (elements, size) = plot.without_legend();
-    draft.picture(&Words { title: &title, about: &about, more: &more }, (elements, size));
+    draft.picture(&Words { title: &title, about: &about, more: &more }, plot.without_legend());
 }
 
 /// A plot whose axes both run from 0 to 1.
@@ -227,7 +228,8 @@ fn of_yes_no(draft: &mut Draft, task: &str, columns: &[YesNo]) {
         for column in shown {
             let name = named(task, &column.column, columns.len());
             let of = format!("class {}", column.classes[1]);
-            calibration(draft, &name, &of, &column.calibration, column.calibration_error);
+            let of = [of.as_str(), "share of positive rows"];
+            calibration(draft, &name, of, &column.calibration, column.calibration_error);
         }
     });
     draft.table(&confusions(columns));
@@ -240,10 +242,10 @@ fn of_yes_no(draft: &mut Draft, task: &str, columns: &[YesNo]) {
 fn each(columns: &[YesNo], what: &str, figure: fn(&YesNo) -> Option<f64>) -> String {
     let of = |column: &YesNo| Some(format!("{} {}", column.column, short(figure(column)?)));
     match columns {
-        [one] => figure(one).map_or(String::new(), |x| format!("{what} {}.", short(x))),
+        [one] => figure(one).map_or(String::new(), |x| format!("The {what} is {}.", short(x))),
         _ => {
             let all: Vec<String> = columns.iter().filter_map(of).collect();
-            format!("{what}: {}.", all.join(", "))
+            format!("The {what} by column: {}.", all.join(", "))
         }
     }
 }

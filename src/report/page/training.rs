@@ -60,9 +60,13 @@ pub fn curve(
     kept
 }
 
-/// A plot over time; `None` if no value is finite.
+/// A plot over time; `None` if fewer than two values are finite: the tables have a single one.
 pub fn over_time(y: &str, time: Time, series: Vec<Series>, may_be_log: bool) -> Option<Plot> {
-    let has_value = |series: &Series| series.points.iter().any(|[_, y]| y.is_finite());
+    let known = |series: &Series| series.points.iter().filter(|[_, y]| y.is_finite()).count();
+    let has_value = |series: &Series| known(series) > 0;
+    if series.iter().map(known).sum::<usize>() < 2 {
+        return None;
+    }
     let series: Vec<Series> = series.into_iter().filter(has_value).collect();
     let all = || series.iter().flat_map(|series| &series.points);
     let up = Scale::of(all().map(|[_, y]| *y), may_be_log)?;
@@ -80,11 +84,10 @@ pub fn over_time(y: &str, time: Time, series: Vec<Series>, may_be_log: bool) -> 
 
 /// The curves of a figure on each part.
 pub fn by_part(run: &RunFiles, time: Time, read: &dyn Fn(&Value) -> Option<f64>) -> Vec<Series> {
-    let of_part = |(part, colour, style): &(&str, usize, Style)| Series {
-        name: (*part).to_owned(),
-        colour: *colour,
-        style: *style,
-        points: curve(run, part, time, read),
+    let of_part = |(part, colour, style): &(&str, usize, Style)| {
+        let points = curve(run, part, time, read);
+        let style = if points.len() == 1 { Style::Marks } else { *style };
+        Series { name: (*part).to_owned(), colour: *colour, style, points }
     };
     PARTS.iter().map(of_part).collect()
 }
@@ -153,6 +156,6 @@ pub(super) fn section(draft: &mut Draft, run: &RunFiles) {
             style: Style::Line,
             points: curve(run, "train", time, &|point| point["learning_rate"].as_f64()),
         }];
-        plot(draft, "Learning rate", "learning rate", rates, true);
+        plot(draft, "Learning rate", "learning rate", rates, false);
     });
 }
