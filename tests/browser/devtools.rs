@@ -125,11 +125,36 @@ impl Browser {
         result["result"]["value"].clone()
     }
 
+    /// Writes a picture of the whole page.
+    pub fn picture(&mut self, file: &Path) {
+        let params = json!({"format": "png", "captureBeyondViewport": true});
+        let data = self.call("Page.captureScreenshot", params)["data"].clone();
+        let decoded = decoded(data.as_str().unwrap());
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, decoded).unwrap();
+    }
+
     /// Parameters of the events of a method.
     pub fn told(&self, method: &str) -> Vec<Value> {
         let of = self.events.iter().filter(|event| event["method"] == method);
         of.map(|event| event["params"].clone()).collect()
     }
+}
+
+/// The bytes of a text in base 64.
+fn decoded(text: &str) -> Vec<u8> {
+    let digit = |byte: u8| -> u32 {
+        let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        letters.iter().position(|letter| *letter == byte).unwrap_or(0) as u32
+    };
+    let quads = text.as_bytes().chunks(4);
+    let bytes = quads.flat_map(|quad| {
+        let all = quad.iter().fold(0, |all, byte| all << 6 | digit(*byte));
+        let [_, bytes @ ..] = all.to_be_bytes();
+        let padding = quad.iter().filter(|byte| **byte == b'=').count();
+        bytes.into_iter().take(3 - padding)
+    });
+    bytes.collect()
 }
 
 impl Drop for Browser {

@@ -9,7 +9,7 @@ use crate::common::program::{NET, Room};
 /// A table of two classes, one number and one count, whose names are hostile; every fifth label of
 /// the number is blank.
 fn hostile() -> String {
-    let mut table = String::from("x,z,<b>\"&,a'b\n");
+    let mut table = String::from("x,<i>z,\"<b>\"\"&\",a'b\n");
     for row in 0..240 {
         let (x, z) = (row * 37 % 101, row * 59 % 103);
         let class = if x > z { "<script>alert(1)</script>" } else { "\"&amp;]]>" };
@@ -25,8 +25,10 @@ train = \"hostile.csv\"
 split = [0.6, 0.4, 0.0]
 [trunk]
 layers = [6]
-[task.'<b>\"&']
-[task.\"a'b\"]
+[task.class]
+target = '<b>\"&'
+[task.number]
+target = \"a'b\"
 type = \"regression\"
 [train]
 epochs = 3
@@ -153,15 +155,17 @@ fn without_a_page_there_is_none() {
 fn hostile_names_stay_texts() {
     let room = Room::new(HOSTILE);
     room.write("hostile.csv", hostile());
-    room.train("run", &["--importance"]).expect(0);
-    let page = room.text("run/report.html");
+    room.train("<i>run", &["--importance"]).expect(0);
+    let page = room.text("<i>run/report.html");
     assert!(!page.contains("<script") && !page.contains("<b>\""), "markup of the data");
+    assert!(!page.contains("<i>"), "markup of names");
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
-    assert!(page.contains("<h3>&lt;b&gt;&quot;&amp;</h3>"));
-    for entry in fs::read_dir(room.path("run/plots")).unwrap() {
+    assert!(page.contains("<h1>&lt;i&gt;run</h1>"));
+    assert!(page.contains("<th scope=\"row\">class: &lt;b&gt;&quot;&amp;</th>"));
+    for entry in fs::read_dir(room.path("<i>run/plots")).unwrap() {
         let path = entry.unwrap().path();
         let svg = fs::read_to_string(&path).unwrap();
-        assert!(!svg.contains("<script") && !svg.contains("<b>"), "{path:?}");
+        assert!(!svg.contains("<script") && !svg.contains("<i>"), "{path:?}");
     }
 }
 
