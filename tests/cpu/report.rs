@@ -125,13 +125,13 @@ fn ticks_are_round_numbers() {
 
 /// No number is so large, small or close to another that ticks are endless or no numbers.
 #[test]
-fn axes_hold_whatever_is_finite() {
+fn axes_hold_small_large_and_near_numbers() {
     for [low, high] in [
         [0.0, 0.0],
         [1e17, 1e17 + 16.0],
-        [-1e299, 1e299],
+        [-1e149, 1e149],
         [5e-324, 1e-320],
-        [1e-300, 1e299],
+        [1e-149, 1e149],
         [3.0, 3.0 + 1e-15],
     ] {
         for log in [false, true] {
@@ -143,7 +143,7 @@ fn axes_hold_whatever_is_finite() {
             assert!(places.iter().all(|place| (0.0..=1.0).contains(place)), "{places:?}");
         }
     }
-    assert!(Scale::of([f64::NAN, f64::INFINITY].into_iter(), false).is_none());
+    assert!(Scale::of([f64::NAN, f64::INFINITY, 1e200].into_iter(), false).is_none());
 }
 
 #[test]

@@ -96,7 +96,7 @@ pub fn by_part(run: &RunFiles, time: Time, read: &dyn Fn(&Value) -> Option<f64>)
 fn ends(series: &[Series]) -> String {
     let of = |series: &Series| {
         let known = || series.points.iter().map(|[_, y]| *y).filter(|y| y.is_finite());
-        let (first, last) = (known().next()?, known().last()?);
+        let (first, last) = (known().next()?, known().next_back()?);
         let [first, last] = [first, last].map(crate::text::short);
         Some(format!("{}: {first} first, {last} last", series.name))
     };

@@ -26,6 +26,9 @@ pub enum Ended {
     NotFinite(Fault),
 }
 
+/// A part, and what was measured on it.
+pub type Close = (Part, Measured);
+
 /// The results of a run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -55,7 +58,7 @@ pub struct Outcome {
     pub kept: Vec<Point>,
     /// Losses and logits of the kept model on the part that is looked at closely: the validation
     /// part, else the test part, else the training part. `None` where `kept` is empty.
-    pub close: Option<(Part, Measured)>,
+    pub close: Option<Close>,
     /// The point of the test part among these.
     pub test: Option<Point>,
     /// The models that are best for single tasks, where such models are kept.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::outcome::Close;
 use super::{Ended, Observer, Outcome};
 use crate::config::Evaluated;
 use crate::data::{Dataset, Part};
@@ -29,7 +30,7 @@ pub(super) struct Kept {
 }
 
 /// The points of a model, and what was measured on the part that is looked at closely.
-type Looked = (Vec<Point>, Option<(Part, Measured)>);
+type Looked = (Vec<Point>, Option<Close>);
 
 impl<'a> Run<'a> {
     /// Evaluates the parts that the settings name, the validation part first. Returns whether the
