@@ -174,7 +174,7 @@ fn node(message: &[u8]) -> Node {
     }
 }
 
-fn value(message: &Vec<u8>) -> (String, i64, Vec<String>) {
+fn value(message: &[u8]) -> (String, i64, Vec<String>) {
     let kind = first(&first(message, 2).unwrap(), 1).unwrap();
     let dims = all(&first(&kind, 2).unwrap(), 1);
     let dim = |dim: &Vec<u8>| first(dim, 1).map_or_else(|| string(dim, 2), |n| int(&n).to_string());
@@ -192,8 +192,8 @@ impl Onnx {
             doc: string(file, 6),
             facts: all(file, 14).iter().map(pair).collect(),
             operators: all(file, 8).iter().map(operators).collect(),
-            inputs: all(&graph, 11).iter().map(value).collect(),
-            outputs: all(&graph, 12).iter().map(value).collect(),
+            inputs: all(&graph, 11).iter().map(|message| value(message)).collect(),
+            outputs: all(&graph, 12).iter().map(|message| value(message)).collect(),
             nodes: all(&graph, 1).iter().map(|message| node(message)).collect(),
             known: all(&graph, 5).iter().map(|message| tensor(message)).collect(),
         }
