@@ -97,7 +97,8 @@ def with_onnxruntime(path, rows):
 def with_torch(path, rows):
     """What a Python file gives for all rows."""
     done = subprocess.run([sys.executable, path, rows], check=True, capture_output=True, text=True)
-    return {name: np.array(cells, object) for name, cells in table(io.StringIO(done.stdout)).items()}
+    columns = table(io.StringIO(done.stdout))
+    return {name: np.array(cells, object) for name, cells in columns.items()}
 
 
 def main():
