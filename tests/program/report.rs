@@ -76,7 +76,7 @@ fn last(csv: &str, column: &str) -> f64 {
     let mut lines = csv.lines();
     let at = lines.next().unwrap().split(',').position(|name| name == column).unwrap();
     let cells = lines.filter_map(|line| line.split(',').nth(at).filter(|cell| !cell.is_empty()));
-    cells.last().unwrap().parse().unwrap()
+    cells.collect::<Vec<_>>().pop().unwrap().parse().unwrap()
 }
 
 #[test]

@@ -56,7 +56,12 @@ fn figures(runs: &[RunFiles], names: &[String], part: &str) -> Table<'static> {
         _ => "On the training part",
     };
     let row = |name: String, values: Vec<Option<f64>>| {
-        let cells = values.iter().map(|value| number(*value, UNDEFINED)).collect();
+        let cells = values.iter().zip(runs).map(|(value, run)| {
+            let task = name.split(": ").next().unwrap_or_default();
+            let has = run.config.tasks.iter().any(|t| t.name == task);
+            number(*value, if has { UNDEFINED } else { "no such figure in this run" })
+        });
+        let cells = cells.collect();
         values.iter().any(Option::is_some).then_some((name, cells))
     };
     let all: Vec<serde_json::Value> = runs.iter().map(RunFiles::figures).collect();
