@@ -25,12 +25,12 @@ impl Scale {
         Scale { low, high, is_log: false, is_whole: false }
     }
 
-    /// An axis that holds all numbers of `values` below 1e150 with a little room, logarithmic where that
+    /// An axis that holds all numbers of `values` below 1e130 with a little room, logarithmic where that
     /// is allowed and they are positive and span more than a factor of 50. `None` if there is none.
     pub fn of(values: impl Iterator<Item = f64>, may_be_log: bool) -> Option<Scale> {
         // Quotients of numbers within these bounds neither overflow nor vanish.
         let known =
-            values.filter(|x| x.abs() < 1e150).map(|x| if x.abs() < 1e-150 { 0.0 } else { x });
+            values.filter(|x| x.abs() < 1e130).map(|x| if x.abs() < 1e-130 { 0.0 } else { x });
         let range = known.fold(None, |range: Option<[f64; 2]>, x| {
             let [low, high] = range.unwrap_or([x, x]);
             Some([low.min(x), high.max(x)])
