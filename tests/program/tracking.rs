@@ -17,7 +17,7 @@ fn crc(bytes: &[u8]) -> u32 {
 
 fn masked(bytes: &[u8]) -> [u8; 4] {
     let crc = crc(bytes);
-    ((crc >> 15 | crc << 17).wrapping_add(0xa282_ead8)).to_le_bytes()
+    crc.rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()
 }
 
 /// The events of a file, each with its step and its entries: fields of `Summary.Value`. Checksums
