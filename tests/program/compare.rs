@@ -127,6 +127,73 @@ fn figures_are_those_of_runs_and_evaluate() {
     assert_eq!(of("separate"), of("configured") + trunk);
 }
 
+/// Tasks of all types, with blanks and weights of rows: each is measured as `evaluate` does.
+#[test]
+fn tasks_of_all_types_are_measured_as_evaluate_does() {
+    let table = |seed: u64, rows: u64| {
+        let mut text = String::from("x0,x1,x2,w,yes,t0,t1,t2,p0,p1,n,kind\n");
+        for row in 0..rows {
+            let x: Vec<f64> = (0..3).map(|i| normal(seed, Purpose::Synthetic, i, row)).collect();
+            let u = |stream: u64| uniform(seed, Purpose::Synthetic, stream, row);
+            let blank =
+                |stream: u64, text: String| if u(stream) < 0.2 { String::new() } else { text };
+            let yes = |at: f64, stream: u64| u8::from(at + u(stream) > 0.5).to_string();
+            let cells = [
+                format!("{:.3},{:.3},{:.3},{:.2}", x[0], x[1], x[2], 0.5 + u(20)),
+                blank(30, yes(x[0], 21)),
+                blank(31, yes(x[1], 22)),
+                blank(32, yes(x[2], 23)),
+                blank(33, yes(x[0] + x[1], 24)),
+                blank(34, format!("{:.3}", 100.0 + 7.0 * x[0] + u(25))),
+                blank(35, format!("{:.3}", 5.0 * x[1] - u(26))),
+                blank(36, format!("{}", (2.0 * (x[2].exp() + u(27))) as u64)),
+                blank(37, ["a", "b", "c"][(u(28) * 3.0) as usize].to_owned()),
+            ];
+            text += &(cells.join(",") + "\n");
+        }
+        text
+    };
+    let room = Room::new(
+        "[data]\ntrain = \"train.csv\"\nvalid = \"valid.csv\"\ntest = \"test.csv\"\nrow_weight = \
+         \"w\"\n[task.yes]\ntype = \"binary\"\n[task.tags]\ntype = \"multilabel\"\ntarget = \
+         [\"t0\", \"t1\", \"t2\"]\n[task.price]\ntype = \"regression\"\ntarget = [\"p0\", \
+         \"p1\"]\n[task.n]\ntype = \"count\"\n[task.kind]\ntype = \"multiclass\"\n[trunk]\nlayers = \
+         [8]\n[train]\nepochs = 3\n",
+    );
+    room.write("train.csv", table(1, 200));
+    room.write("valid.csv", table(2, 80));
+    room.write("test.csv", table(3, 90));
+    let found = compare(&room, "run", &["--repeats", "2", "--json"]).expect(0).json();
+    for (task, metric) in [
+        ("yes", "auc"),
+        ("tags", "auc"),
+        ("price", "rmse"),
+        ("n", "deviance"),
+        ("kind", "accuracy"),
+    ] {
+        let of_task = &found["tasks"][task];
+        assert_eq!(of_task["metric"], metric);
+        assert_eq!(of_task["higher_is_better"], !["rmse", "deviance"].contains(&metric));
+        for (way, model) in [
+            ("configured", "run/configured-1".to_owned()),
+            ("separate", format!("run/separate-1/best/{task}")),
+        ] {
+            let value = of_task["values"][way]["seeds"][0].as_f64().unwrap();
+            let expected = evaluated(&room, &model, task, metric);
+            assert!(
+                (value - expected).abs() < 1e-9 * expected,
+                "{task} {way}: {value}, {expected}"
+            );
+        }
+        let interval = &of_task["differences"]["configured"]["interval"];
+        let percent = of_task["differences"]["configured"]["percent"].as_f64().unwrap();
+        assert!(
+            interval[0].as_f64().unwrap() <= percent && percent <= interval[1].as_f64().unwrap(),
+            "{task}: {of_task}"
+        );
+    }
+}
+
 /// A table in which one task has many labels and another few; `of` gives the numbers behind them.
 fn made(seed: u64, rows: u64, few: u64, of: impl Fn(&[f64]) -> [f64; 2]) -> String {
     let mut text = String::from("x0,x1,x2,x3,x4,x5,a,b\n");

@@ -133,7 +133,7 @@ impl Found<'_> {
         if seeds.len() < FEW_SEEDS {
             all.push(format!(
                 "with {} there is little to say about the spread over seeds: intervals are too \
-                 narrow; --repeats 5 or more",
+                 narrow, and more seeds would tell more",
                 if seeds.len() == 1 { "one seed" } else { "two seeds" }
             ));
         }
