@@ -111,6 +111,11 @@ impl Loss {
         matches!(self, Loss::Huber { .. } | Loss::Absolute | Loss::Quantile { .. })
     }
 
+    /// The quantile of the labels that it makes outputs approach, where it is for one.
+    pub fn level(&self) -> Option<f64> {
+        if let Loss::Quantile { quantile } = self { Some(*quantile) } else { None }
+    }
+
     /// The loss of an output for a number, where the loss is one of numbers; a count is predicted
     /// by its mean, whose logarithm is the output.
     pub fn of_number(&self, predicted: f64, label: f64) -> Option<f64> {

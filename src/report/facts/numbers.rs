@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::thin;
 use crate::config::TaskKind;
-use crate::model::loss::Loss;
 use crate::run::apply::judge::{Labelled, Numbers, Truth};
 use crate::run::metrics::{count, regression};
 
@@ -74,10 +73,7 @@ impl NumbersOf {
             rmse: regression::rmse(found, labels, weights),
             mae: regression::mae(found, labels, weights),
             bias: bias.map(|(above, below)| above - below),
-            quantile: match truth.head.loss {
-                Loss::Quantile { quantile } => below(quantile),
-                _ => None,
-            },
+            quantile: truth.head.loss.level().and_then(below),
             points: thin::spread(labels.len(), MOST).map(|row| [found[row], labels[row]]).collect(),
             histogram: range.map_or(Vec::new(), |range| histogram(&residuals, range)),
             residuals: range,
