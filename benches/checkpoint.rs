@@ -98,6 +98,7 @@ fn measure(name: &str, plan: &Plan, machine: &Machine) -> Result<()> {
             conflict: None,
             balance: None,
             worse: 0,
+            tasks: Vec::new(),
             best: plan.parts.valid.is_some().then(best),
             seconds: 0.0,
             rate_factor: 1.0,

@@ -1,7 +1,6 @@
 //! Several runs of one command, each in a directory of its own within that of the whole: folds,
 //! repeats, what is compared. A member that has ended is kept when the whole goes on.
 
-use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,9 +13,13 @@ use crate::fault::{Exit, Fault};
 use crate::replace::replace;
 use crate::run::apply::group::Group;
 use crate::run::directory::RunDirectory;
+use crate::run::directory::data_hashes::{Difference, data_hashes, difference};
 use crate::run::job::{Done, Place};
 use crate::run::train::Plan;
 use crate::run::train::point::tasks_json;
+
+/// Gives the arena of initial parameters of a configuration.
+pub(super) type InitialOf = fn(&Config, &Plan) -> Result<Vec<f32>>;
 
 /// One of the runs.
 pub(super) struct Member {
@@ -27,7 +30,7 @@ pub(super) struct Member {
     /// Its settings.
     pub(super) config: Config,
     /// The arena of initial parameters; `None` = they follow from the seed.
-    pub(super) initial: Option<fn(&Config, &Plan) -> Result<Vec<f32>>>,
+    pub(super) initial: Option<InitialOf>,
 }
 
 /// The files of the whole, and its words.
@@ -183,11 +186,7 @@ impl<'c> Members<'c> {
 
     /// Hashes of the data that the first member was trained on; `None` if it has not begun.
     pub(super) fn hashes(&self) -> Option<Vec<String>> {
-        let text = fs::read(self.directory(0).join("environment.json")).ok()?;
-        let found: Value = serde_json::from_slice(&text).ok()?;
-        let hashes =
-            found["data"].as_object()?.values().filter_map(|hash| hash.as_str().map(str::to_owned));
-        Some(hashes.collect())
+        data_hashes(&self.directory(0))
     }
 }
 
@@ -213,25 +212,18 @@ pub(super) fn check_hashes(
     now: &[(String, String)],
     before: Option<&Vec<String>>,
 ) -> Result<()> {
-    let Some(before) = before else { return Ok(()) };
-    // A file that is read twice stands once among those of before.
-    let mut names = HashSet::new();
-    let now: Vec<&(String, String)> = now.iter().filter(|(name, _)| names.insert(name)).collect();
-    if before.len() != now.len() {
-        let found = format!(
-            "the first {word} was trained on {} files of data, now there are {}",
-            before.len(),
-            now.len()
-        );
-        return Err(Fault::data("data", found)
-            .hint("give back the files that the run began with, or begin anew")
-            .into());
-    }
-    match now.iter().zip(before).find(|((_, now), before)| now != *before) {
-        None => Ok(()),
-        Some(((name, _), _)) => {
-            let found = format!("is not the data that the first {word} was trained on");
-            Err(Fault::data(name, found).hint("give the file back, or begin anew").into())
+    let hint = "give back the files that the run began with, or begin anew";
+    let fault = match before.and_then(|before| difference(now, before)) {
+        None => return Ok(()),
+        Some(Difference::Files(now, before)) => {
+            let found = format!(
+                "the first {word} was trained on {before} files of data, now there are {now}"
+            );
+            Fault::data("data", found)
         }
-    }
+        Some(Difference::File(name)) => {
+            Fault::data(name, format!("is not the data that the first {word} was trained on"))
+        }
+    };
+    Err(fault.hint(hint).into())
 }

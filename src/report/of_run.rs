@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::Result;
-use serde_json::Value;
 
 use super::facts::importance::{Importance, measure};
 use super::facts::{Facts, Judged, Kept, close_part};
@@ -16,6 +15,7 @@ use crate::run::apply::evaluate::Measured;
 use crate::run::apply::judge::task_points;
 use crate::run::apply::stored::apply_to_pieces;
 use crate::run::checkpoint::newest;
+use crate::run::directory::data_hashes::{data_hashes, difference};
 use crate::run::job::Done;
 use crate::run::machine::Machine;
 use crate::run::train::Plan;
@@ -81,7 +81,7 @@ pub fn again(
     machine: &Machine,
     importance: Option<Tell>,
 ) -> Result<Option<Facts>> {
-    check_hashes(run, &files.environment, &parts)?;
+    check_hashes(run, &parts)?;
     let model = file::load(run)?;
     let plan = Plan::new(files.config.clone(), parts)?;
     if model.schema != plan.parts.schema {
@@ -153,23 +153,9 @@ fn kept(run: &Path, plan: &Plan) -> Option<Kept> {
 }
 
 /// Refuses other data than that of the run, by the hashes of `environment.json`.
-fn check_hashes(run: &Path, environment: &Value, parts: &Parts) -> Result<()> {
-    let before: Vec<&str> = environment["data"]
-        .as_object()
-        .into_iter()
-        .flat_map(|hashes| hashes.values())
-        .filter_map(Value::as_str)
-        .collect();
-    let mut now: Vec<&(String, String)> = Vec::new();
-    // A file that is read twice stands once among those of before.
-    parts.hashes.iter().for_each(|pair| {
-        if !now.iter().any(|(name, _)| *name == pair.0) {
-            now.push(pair);
-        }
-    });
-    let differs = now.len() != before.len()
-        || now.iter().zip(&before).any(|((_, now), before)| now != before);
-    if !differs {
+fn check_hashes(run: &Path, parts: &Parts) -> Result<()> {
+    let before = data_hashes(run).unwrap_or_default();
+    if difference(&parts.hashes, &before).is_none() {
         return Ok(());
     }
     let found = "the data that its config.toml names is not that of the run";

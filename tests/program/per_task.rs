@@ -37,7 +37,7 @@ fn noisy(seed: u64, count: u64, keep: u64) -> String {
         let cut = line.rfind(',').unwrap();
         let label = match row {
             0 => "b",
-            _ if row % keep != 0 => "",
+            _ if !row.is_multiple_of(keep) => "",
             _ if uniform(7, Purpose::Synthetic, seed, row) < 0.5 => "1",
             _ => &line[cut + 1..],
         };

@@ -20,9 +20,12 @@ fn masked(bytes: &[u8]) -> [u8; 4] {
     crc.rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()
 }
 
+/// The fields of a scalar or a histogram.
+type Entry = Vec<(u64, Vec<u8>)>;
+
 /// The events of a file, each with its step and its entries: fields of `Summary.Value`. Checksums
 /// and first record must be right.
-fn events(mut file: &[u8]) -> Vec<(u64, Vec<Vec<(u64, Vec<u8>)>>)> {
+fn events(mut file: &[u8]) -> Vec<(u64, Vec<Entry>)> {
     let mut found = Vec::new();
     let mut is_first = true;
     while !file.is_empty() {
@@ -178,8 +181,7 @@ fn histograms_count_the_weights_of_layers() {
     }
     let before = room.bytes(&format!("whole/{LAYERS}"));
     room.resume("whole", &[]).expect(0).says(&["going on after step 30"]);
-    let steps = |bytes: &[u8]| events(bytes).into_iter().map(|(s, e)| (s, e)).collect::<Vec<_>>();
-    assert_eq!(steps(&room.bytes(&format!("whole/{LAYERS}"))), steps(&before));
+    assert_eq!(events(&room.bytes(&format!("whole/{LAYERS}"))), events(&before));
     room.train("no", &["--set", "tracking.tensorboard=false"])
         .refused(78, &["tracking.histograms: has no effect"]);
 }

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use serde_json::Value;
 
 use super::table::{Arm, Comparison};
 use crate::cli::call::Call;
@@ -17,16 +16,20 @@ use crate::model::network::Network;
 use crate::run::checkpoint::changes;
 use crate::run::compare::sample::Sample;
 use crate::run::compare::subject::{measured_part, samples};
+use crate::run::directory::data_hashes::{Difference, data_hashes, difference};
 
 /// A run, as far as it decides what it can be compared with.
 struct Run {
     path: PathBuf,
     config: Config,
-    /// BLAKE3 of the data, by file.
-    data: Value,
+    /// BLAKE3 of each file of its data.
+    data: Vec<String>,
     network: Network,
     parameters: usize,
 }
+
+/// What runs that are compared have in common: the part, its rows, and the labels of each task.
+type Shape = (Part, usize, Vec<usize>);
 
 /// Runs that differ in their seeds alone.
 struct Way {
@@ -44,11 +47,9 @@ impl Run {
             return Err(Fault::missing(path.display(), found).hint(hint).into());
         }
         let config = read::from_file(&file, &[])?;
-        let text = std::fs::read(path.join("environment.json")).unwrap_or_default();
-        let environment: Value = serde_json::from_slice(&text).unwrap_or_default();
         let model = file::load(path)?;
         let parameters = model.layout.parameters();
-        let data = environment["data"].clone();
+        let data = data_hashes(path).unwrap_or_default();
         Ok(Run { path: path.to_owned(), config, data, network: model.network, parameters })
     }
 
@@ -66,18 +67,14 @@ impl Run {
 /// Refuses a run that was not trained on the data of the first one, or has other tasks or parts.
 fn check_same(first: &Run, other: &Run) -> Result<(), Fault> {
     let (a, b) = (first.path.display(), other.path.display());
-    let hashes = |run: &Run| {
-        let files = run.data.as_object().into_iter().flatten();
-        files.map(|(_, hash)| hash.to_string()).collect::<Vec<_>>()
-    };
     let hint = "compare runs of the same rows, parts and tasks";
-    if hashes(first) != hashes(other) {
+    if first.data != other.data {
         return Err(Fault::data(&b, format!("was trained on other data than {a}")).hint(hint));
     }
     let parts = |run: &Run| {
         let data = &run.config.data;
         let columns = (data.split_column.clone(), data.group.clone(), data.stratify.clone());
-        (data.split, data.split_seed, columns, data.fold, data.overlay.clone())
+        (data.split, data.split_seed, columns, data.fold, data.overlay)
     };
     if parts(first) != parts(other) {
         let found = format!("divides its data into parts in another way than {a}");
@@ -164,7 +161,7 @@ fn check_seeds(ways: &[Way]) -> Result<(), Fault> {
 /// Measures all runs on the part that they have in common.
 fn measured(ways: &[Way], call: &Call) -> Result<Comparison> {
     let cached = call.args.data_cache == DataCache::On;
-    let (mut arms, mut common): (Vec<Arm>, Option<(Part, usize, Vec<usize>)>) = (Vec::new(), None);
+    let (mut arms, mut common): (Vec<Arm>, Option<Shape>) = (Vec::new(), None);
     let first = &ways[0].runs[0];
     for way in ways {
         let mut all: Vec<Vec<Sample>> = Vec::new();
@@ -207,12 +204,11 @@ fn measured(ways: &[Way], call: &Call) -> Result<Comparison> {
 
 /// The data is what the run was trained on.
 fn check_data(run: &Run, now: &[(String, String)]) -> Result<(), Fault> {
-    let before = |name: &str| run.data[name].as_str().map(str::to_owned);
-    match now.iter().find(|(name, hash)| before(name).is_some_and(|before| before != *hash)) {
-        None => Ok(()),
-        Some((name, _)) => {
-            let found = format!("is not the data that {} was trained on", run.path.display());
-            Err(Fault::data(name, found).hint("give the file back"))
-        }
-    }
+    let found = match difference(now, &run.data) {
+        None => return Ok(()),
+        Some(Difference::File(name)) => name,
+        Some(Difference::Files(..)) => "data".to_owned(),
+    };
+    let what = format!("is not the data that {} was trained on", run.path.display());
+    Err(Fault::data(found, what).hint("give the files back"))
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::table::{Arm, Comparison};
 use super::{Against, CompareArgs, Packed};
 use crate::cli::call::{Call, overrides};
-use crate::cli::members::{Member, Members, Whole, check_hashes};
+use crate::cli::members::{InitialOf, Member, Members, Whole, check_hashes};
 use crate::cli::reading::read_data;
 use crate::cli::repeats::check_seed;
 use crate::config::{Config, TaskKind, read, write};
@@ -148,7 +148,7 @@ fn members<'c>(
         if layout.separate {
             match variants::packed(config).ok().filter(|_| layout.packed) {
                 Some(packed) => {
-                    let initial: fn(&_, &_) -> _ = variants::packed_initial;
+                    let initial: InitialOf = variants::packed_initial;
                     add(directory("separate", repeat), packed, Some(initial));
                 }
                 None => learning(config).for_each(|task| {

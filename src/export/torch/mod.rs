@@ -1,5 +1,5 @@
 //! A model as a Python file, which rebuilds it with PyTorch and reads tables with numpy. It is
-//! [`TEMPLATE`], with the parts that the model needs and with the nodes of its network.
+//! `model.py` of this room, with the parts that the model needs and with the nodes of its network.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,7 @@
 //! The run directory: the files that a run leaves behind, written by one process at a time.
 
 mod appended;
+pub mod data_hashes;
 mod events;
 mod favourites;
 mod lock;
