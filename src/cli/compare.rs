@@ -24,15 +24,16 @@ pub(super) struct CompareArgs {
     #[arg(required_unless_present = "resume", value_name = "CONFIG|RUN")]
     what: Vec<PathBuf>,
     /// Go on with the comparison in this directory
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["what", "out", "against", "packed"])]
+    #[arg(long, value_name = "DIR")]
+    #[arg(conflicts_with_all = ["what", "out", "against", "packed", "repeats"])]
     resume: Option<PathBuf>,
-    /// What a configuration is compared with
+    /// What a configuration is compared with [default: separate,equal]
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
-    #[arg(default_value = "separate,equal")]
-    against: Vec<Against>,
+    against: Option<Vec<Against>>,
     /// Whether the separate networks of a seed are trained as one graph; changes no result
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
-    packed: Packed,
+    /// [default: auto]
+    #[arg(long, value_name = "WHEN")]
+    packed: Option<Packed>,
     #[command(flatten)]
     train: TrainArgs,
 }
@@ -85,7 +86,7 @@ pub(super) fn compare(
             Err(fault.hint("name a configuration, or two runs or more").into())
         }
         all => match all.iter().find(|path| !path.is_dir()) {
-            None => runs::compare(all, &call).map(|()| None),
+            None => runs::compare(all, args, &call).map(|()| None),
             Some(path) => {
                 let found = format!("{}: is no run directory", path.display());
                 let hint = "name one configuration, or two runs or more";

@@ -8,12 +8,13 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::call::{Call, overrides};
-use crate::config::{Config, write};
+use crate::config::{Config, KeepBest, write};
 use crate::fault::{Exit, Fault};
 use crate::replace::replace;
 use crate::run::apply::group::Group;
-use crate::run::directory::RunDirectory;
+use crate::run::checkpoint::{changes, list};
 use crate::run::directory::data_hashes::{Difference, data_hashes, difference};
+use crate::run::directory::{RunDirectory, best_models};
 use crate::run::job::{Done, Place};
 use crate::run::train::Plan;
 use crate::run::train::point::tasks_json;
@@ -104,8 +105,11 @@ impl<'c> Members<'c> {
             return self.save(json!({}));
         }
         for (number, shown) in shown.into_iter().enumerate().take(self.members.len()) {
-            let has_model = self.directory(number).join("model").is_dir();
-            self.shown[number] = shown.filter(|_| has_model);
+            let out = self.directory(number);
+            let keeps_best = self.members[number].config.train.keep_best == KeepBest::PerTask;
+            let has_models =
+                out.join("model").is_dir() && (!keeps_best || best_models(&out).is_dir());
+            self.shown[number] = shown.filter(|_| has_models);
         }
         Ok(())
     }
@@ -140,7 +144,10 @@ impl<'c> Members<'c> {
         let (call, out) = (self.call, self.directory(number));
         let line = self.members[number].label.clone();
         self.say(&line)?;
-        let done = if out.join("config.toml").is_file() {
+        // A member without a checkpoint begins anew, with the weights that it began with.
+        let is_begun =
+            out.join("config.toml").is_file() && !list(&out.join("checkpoints")).is_empty();
+        let done = if is_begun {
             // The seed is the member's own, whatever a flag says of the whole.
             let seed = format!("train.seed={}", self.members[number].config.train.seed);
             let own: Vec<String> = overrides(call.args).into_iter().chain([seed]).collect();
@@ -148,7 +155,6 @@ impl<'c> Members<'c> {
             call.resume(config, place)?
         } else {
             if out.exists() {
-                // Nothing was learned where no settings stand.
                 fs::remove_dir_all(&out)
                     .map_err(|e| Fault::new(Exit::CantCreate, format!("{}: {e}", out.display())))?;
             }
@@ -184,9 +190,38 @@ impl<'c> Members<'c> {
         replace(&self.path().join(self.whole.summary), text.as_bytes())
     }
 
-    /// Hashes of the data that the first member was trained on; `None` if it has not begun.
+    /// Hashes of the data that a member was trained on, the first that has begun.
     pub(super) fn hashes(&self) -> Option<Vec<String>> {
-        data_hashes(&self.directory(0))
+        (0..self.members.len()).find_map(|number| data_hashes(&self.directory(number)))
+    }
+
+    /// Refuses data that one of the members was not trained on.
+    pub(super) fn check_data(&self, now: &[(String, String)]) -> Result<()> {
+        (0..self.members.len()).try_for_each(|number| {
+            check_hashes(self.whole.word, now, data_hashes(&self.directory(number)).as_ref())
+        })
+    }
+
+    /// Refuses a member that has begun with other settings than the whole gives it, or has got
+    /// others since.
+    pub(super) fn check_settings(&self) -> Result<()> {
+        // The memory of the machine decides these two, and a run writes them down.
+        let of_memory = ["data.memory", "data.shuffle_window"];
+        for (number, member) in self.members.iter().enumerate() {
+            let Ok(text) = fs::read_to_string(self.directory(number).join("config.toml")) else {
+                continue;
+            };
+            let differing = changes(&text, &write::to_toml(&member.config))?;
+            let other = differing.into_iter().find(|(key, ..)| !of_memory.contains(&key.as_str()));
+            if let Some((key, before, now)) = other {
+                let path = self.directory(number);
+                let found = format!("{key} is {before} there, and {now} for the whole");
+                return Err(Fault::config(&path.display().to_string(), found)
+                    .hint("remove that directory to train it anew, or begin a new run")
+                    .into());
+            }
+        }
+        Ok(())
     }
 }
 

@@ -256,7 +256,7 @@ fn models(path: &Path, wanted: &Wanted, console: &Console) -> Result<(Vec<Model>
     let weights = wanted.weights;
     if wanted.best_per_task {
         let (models, notes) = favourites::models(path, |path| weights.load(path, console))?;
-        notes.iter().for_each(|note| console.note(note));
+        notes.iter().for_each(|(_, note)| console.note(note));
         return Ok((models, Union::ByTask));
     }
     let Some((group, count)) = Group::of(path) else {

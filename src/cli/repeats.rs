@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::call::{Call, overrides};
-use super::members::{Member, Members, Whole, check_hashes};
+use super::members::{Member, Members, Whole};
 use super::summary::Summary;
 use crate::config::{Config, read, write};
 use crate::data::Part;
@@ -42,10 +42,20 @@ pub(super) fn go_on(path: &Path, count: usize, call: &Call) -> Result<Option<Exi
         let fault = Fault::config("train.seed", "a run that goes on cannot change its seeds");
         return Err(fault.hint("leave it as it was, or begin a new run").into());
     }
+    if Group::Repeats.asked_for(path).is_none() {
+        let place = path.join(Group::Repeats.summary());
+        let found = "does not say how many repeats there are";
+        return Err(Fault::data(place.display(), found)
+            .hint("write {\"repeats\": N} into it: those that have ended are trained anew")
+            .into());
+    }
     let is_changed = check_changes(&changes(&write::to_toml(&before), &write::to_toml(&config))?)?;
     let hashes = route::hashes(&config.data)?;
     let mut members = members(&config, parent, count, call);
-    check_hashes(members.whole.word, &hashes, members.hashes().as_ref())?;
+    members.check_data(&hashes)?;
+    if !is_changed {
+        members.check_settings()?;
+    }
     members.take_over(Group::Repeats.tested(path, count), is_changed)?;
     members.save_settings(&config)?;
     run(members)

@@ -324,6 +324,25 @@ fn runs_are_compared_beside_each_other() {
     two("one-0", "one-1").refused(2, &["the same training from several seeds"]);
     room.on_reference(&["compare", "one-0", "two-0", "two-1"])
         .refused(2, &["the seeds of \"one-0\" are [0]", "[0, 1]"]);
+    two("one-0", "two-1").refused(2, &["the seeds of \"one-0\" are [0]", "[1]"]);
+    two("one-0", "one-0").refused(2, &["one-0 stands twice"]);
+    // One seed says nothing, however large a difference of rows is.
+    let silent = two("one-0", "two-0").expect(0).out;
+    assert!(silent.contains("cannot be told") && silent.contains("one seed"), "{silent}");
+    // A run of repeats stands for its members.
+    let repeats = ["--repeats", "2", "--set", "coupling=[]", "--epochs", "4"];
+    room.train("both", &repeats).expect(0);
+    let args = ["compare", "both", "one-0", "one-1", "--json"];
+    let again = room.on_reference(&args).expect(0).json();
+    assert_eq!(
+        again["tasks"]["b"]["values"]["both/repeat-1"],
+        found["tasks"]["b"]["values"]["two-1"]
+    );
+    let weightless = ["--set", "task.a.weight=0", "--set", "coupling=[]", "--epochs", "4"];
+    room.train("weightless", &weightless).expect(0);
+    let left = room.on_reference(&["compare", "one-0", "weightless", "--json"]).expect(0);
+    assert_eq!(left.json()["tasks"].as_object().unwrap().keys().collect::<Vec<_>>(), ["b"]);
+    left.says(&["task \"a\" is left out: a run gives it the weight 0"]);
     room.on_reference(&["compare", "one-0"]).refused(2, &["one run is compared with nothing"]);
     room.on_reference(&["compare", "one-0", "net.toml"]).refused(2, &["net.toml: is no run"]);
     room.on_reference(&["compare", "one-0", "two-0", "--epochs", "3"])
@@ -354,4 +373,86 @@ fn what_cannot_be_compared_is_refused() {
         "separate networks are trained one by one, not as one graph: dropout",
     ]);
     assert!(room.path("no/separate-1-a/model").is_dir() && !room.path("no/equal-1").exists());
+}
+
+/// What was found by trying to make a comparison say something wrong.
+#[test]
+fn a_comparison_that_goes_on_trusts_nothing() {
+    let room = Room::new(BOTH);
+    compare(&room, "run", &["--repeats", "2"]).expect(0);
+    let copy = |to: &str| {
+        assert!(room.program("cp").args(["-r", "run", to]).status().unwrap().success());
+    };
+    let go_on = |dir: &str| room.on_reference(&["compare", "--resume", dir]);
+    // A network that was trained further.
+    copy("longer");
+    room.resume("longer/configured-1", &["--epochs", "9", "--set", "train.patience=0"]).expect(0);
+    go_on("longer").refused(78, &["longer/configured-1: train.epochs is 9 there, and 6"]);
+    // A best model that was lost.
+    copy("lost");
+    fs::remove_dir_all(room.path("lost/separate-1/best/b")).unwrap();
+    go_on("lost").refused(66, &["lost/separate-1: has lost the best model of \"b\""]);
+    // A packed network without a checkpoint begins with the weights that it began with.
+    copy("anew");
+    let mut summary = document(&room, "anew");
+    let number = summary["members"].as_array().unwrap().iter().position(|m| m == "separate-1");
+    summary["tested"][number.unwrap()] = Value::Null;
+    room.write("anew/compare.json", summary.to_string());
+    fs::remove_dir_all(room.path("anew/separate-1/checkpoints")).unwrap();
+    go_on("anew").expect(0);
+    room.same("anew/separate-1", "run/separate-1");
+    // A damaged summary.
+    copy("damaged");
+    for (key, value) in [("repeats", 0), ("repeats", u64::MAX), ("separate", 0)] {
+        let mut summary = document(&room, "run");
+        summary[key] = if key == "repeats" { value.into() } else { false.into() };
+        summary["equal"] = Value::Bool(key == "repeats");
+        room.write("damaged/compare.json", summary.to_string());
+        go_on("damaged").refused(65, &["says what no comparison is"]);
+    }
+    room.write("damaged/compare.json", "{");
+    go_on("damaged").refused(65, &["does not say what is compared"]);
+    // Other rows than those of a network that was kept.
+    copy("rows");
+    fs::remove_dir_all(room.path("rows/configured-1")).unwrap();
+    let rows = room.text("test.csv");
+    room.write("test.csv", rows.clone() + rows.lines().nth(1).unwrap() + "\n");
+    go_on("rows").refused(65, &["test.csv", "is not the data that the first network"]);
+    room.on_reference(&["compare", "--resume", "run", "--repeats", "3"]).expect(2);
+}
+
+#[test]
+fn networks_are_packed_only_where_that_changes_nothing() {
+    let room = Room::new(BOTH);
+    let words = |name: &str| {
+        let text = room.text(name);
+        let mut lines = text.lines().enumerate().map(|(row, line)| match row {
+            0 => format!("{line},note\n"),
+            _ => format!("{line},{} {}\n", ["red", "blue", "green"][row % 3], ["x", "y"][row % 2]),
+        });
+        lines.by_ref().collect::<String>()
+    };
+    for name in ["train.csv", "valid.csv", "test.csv"] {
+        room.write(name, words(name));
+    }
+    let text = ["--repeats", "2", "--epochs", "1", "--set", "feature.note.type=text"];
+    compare(&room, "text", &text)
+        .expect(0)
+        .says(&["separate networks are trained one by one, not as one graph: ", "learned vectors"]);
+    // A task without a label in the validation part.
+    let bare: String = room
+        .text("valid.csv")
+        .lines()
+        .enumerate()
+        .map(|(row, line)| {
+            let cells: Vec<&str> = line.split(',').collect();
+            let blank = |place: usize| if row > 0 && place == 6 { "" } else { cells[place] };
+            (0..cells.len()).map(blank).collect::<Vec<_>>().join(",") + "\n"
+        })
+        .collect();
+    room.write("valid.csv", bare);
+    let more = ["--repeats", "2", "--epochs", "1", "--set", "train.select=a.log_loss"];
+    compare(&room, "bare", &more)
+        .expect(0)
+        .says(&["not as one graph: task \"b\" has no label in the validation part"]);
 }

@@ -103,6 +103,14 @@ fn what_repeats_cannot_be_is_refused() {
     room.train("no", &["--repeats", "3", "--seed", "9223372036854775807"])
         .refused(78, &["train.seed", "3 repeats need as many seeds"]);
     repeats(&room, "run", &[]);
+    let summary = room.text("run/repeats.json");
+    for damaged in ["{", "{\"repeats\": 0}", "{\"repeats\": 18446744073709551615}"] {
+        room.write("run/repeats.json", damaged);
+        room.resume("run", &[]).refused(65, &["does not say how many repeats there are"]);
+        room.on_reference(&["predict", "run", "--data", "test.csv"])
+            .refused(66, &["repeat 1 of 3 has not ended"]);
+    }
+    room.write("run/repeats.json", summary);
     room.resume("run", &["--seed", "4"]).refused(78, &["train.seed", "cannot change its seeds"]);
     room.on_reference(&["evaluate", "run", "--data", "test.csv"])
         .refused(66, &["run: is a run of 3 repeats", "run/repeat-1"]);

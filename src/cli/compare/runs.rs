@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use super::CompareArgs;
 use super::table::{Arm, Comparison};
 use crate::cli::call::Call;
 use crate::cli::flags::DataCache;
@@ -13,6 +14,7 @@ use crate::data::Part;
 use crate::fault::{Exit, Fault, quoted};
 use crate::model::file;
 use crate::model::network::Network;
+use crate::run::apply::group::Group;
 use crate::run::checkpoint::changes;
 use crate::run::compare::sample::Sample;
 use crate::run::compare::subject::{measured_part, samples};
@@ -74,7 +76,8 @@ fn check_same(first: &Run, other: &Run) -> Result<(), Fault> {
     let parts = |run: &Run| {
         let data = &run.config.data;
         let columns = (data.split_column.clone(), data.group.clone(), data.stratify.clone());
-        (data.split, data.split_seed, columns, data.fold, data.overlay)
+        let weights = data.row_weight.clone();
+        (data.split, data.split_seed, columns, weights, data.fold, data.overlay)
     };
     if parts(first) != parts(other) {
         let found = format!("divides its data into parts in another way than {a}");
@@ -94,20 +97,28 @@ fn check_same(first: &Run, other: &Run) -> Result<(), Fault> {
 }
 
 /// Compares runs with the first of them.
-pub(super) fn compare(paths: &[PathBuf], call: &Call) -> Result<()> {
+pub(super) fn compare(paths: &[PathBuf], asked: &CompareArgs, call: &Call) -> Result<()> {
     let args = call.args;
     let given = [
         (!crate::cli::call::overrides(args).is_empty(), "settings of training"),
         (args.repeats.is_some(), "--repeats"),
         (args.out.is_some(), "--out"),
+        (asked.against.is_some(), "--against"),
+        (asked.packed.is_some(), "--packed"),
+        (args.importance, "--importance"),
+        (args.no_report, "--no-report"),
     ];
     if let Some((_, flag)) = given.iter().find(|(is_given, _)| *is_given) {
         let fault = Fault::new(Exit::Usage, format!("{flag}: runs that exist are only compared"));
         return Err(fault.hint("leave it out, or compare a configuration").into());
     }
     let mut ways: Vec<Way> = Vec::new();
-    for path in paths {
+    for path in &expanded(paths) {
         let run = Run::read(path)?;
+        if ways.iter().flat_map(|way| &way.runs).any(|other| other.path == run.path) {
+            let fault = Fault::new(Exit::Usage, format!("{} stands twice", path.display()));
+            return Err(fault.hint("name each run once").into());
+        }
         if let Some(first) = ways.first().map(|way| &way.runs[0]) {
             check_same(first, &run)?;
         }
@@ -136,13 +147,20 @@ pub(super) fn compare(paths: &[PathBuf], call: &Call) -> Result<()> {
     if console.json { console.result_json(&found.json()?) } else { console.result(&found.text()) }
 }
 
+/// The runs that paths stand for: a run of repeats stands for each of them.
+fn expanded(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let runs = |path: &PathBuf| match Group::of(path) {
+        Some((Group::Repeats, count)) => {
+            (1..=count).map(|number| Group::Repeats.directory(path, number)).collect()
+        }
+        _ => vec![path.clone()],
+    };
+    paths.iter().flat_map(runs).collect()
+}
+
 /// All ways have the same seeds.
 fn check_seeds(ways: &[Way]) -> Result<(), Fault> {
     let seeds = |way: &Way| way.runs.iter().map(|run| run.config.train.seed).collect::<Vec<_>>();
-    // With one run each there is nothing to pair but rows.
-    if ways.iter().all(|way| way.runs.len() == 1) {
-        return Ok(());
-    }
     let first = seeds(&ways[0]);
     match ways.iter().find(|way| seeds(way) != first) {
         None => Ok(()),
@@ -163,6 +181,18 @@ fn measured(ways: &[Way], call: &Call) -> Result<Comparison> {
     let cached = call.args.data_cache == DataCache::On;
     let (mut arms, mut common): (Vec<Arm>, Option<Shape>) = (Vec::new(), None);
     let first = &ways[0].runs[0];
+    // A task that a run does not train says nothing about it.
+    let all = || ways.iter().flat_map(|way| &way.runs);
+    let is_trained = |task: usize| all().all(|run| run.config.tasks[task].weight > 0.0);
+    let tasks: Vec<bool> = (0..first.network.tasks.len()).map(is_trained).collect();
+    for (head, _) in first.network.tasks.iter().zip(&tasks).filter(|(_, meant)| !**meant) {
+        let name = quoted(&head.name);
+        call.console.note(&format!("task {name} is left out: a run gives it the weight 0"));
+    }
+    if !tasks.contains(&true) {
+        let found = "no task has a weight above 0 in all runs: there is nothing to compare";
+        return Err(Fault::new(Exit::Usage, found).hint("name other runs").into());
+    }
     for way in ways {
         let mut all: Vec<Vec<Sample>> = Vec::new();
         for run in &way.runs {
@@ -174,7 +204,11 @@ fn measured(ways: &[Way], call: &Call) -> Result<Comparison> {
                 return Err(Fault::data(run.path.display(), found).hint(hint).into());
             };
             check_data(run, &parts.hashes)?;
-            let own = samples(&run.path, &data, call.machine(run.config.train.precision)?)?;
+            let machine = call.machine(run.config.train.precision)?;
+            let (own, notes) = samples(&run.path, &run.config, &data, machine)?;
+            notes.iter().for_each(|(_, note)| call.console.note(note));
+            let own: Vec<Sample> =
+                own.into_iter().zip(&tasks).filter(|(_, meant)| **meant).map(|(s, _)| s).collect();
             let shape = (part, data.rows, own.iter().map(Sample::labels).collect());
             if common.get_or_insert(shape.clone()) != &shape {
                 let found = format!(
@@ -192,13 +226,15 @@ fn measured(ways: &[Way], call: &Call) -> Result<Comparison> {
         arms.push(Arm { name: way.name.clone(), samples: all, parameters, seconds: None });
     }
     let (part, rows, _) = common.unwrap_or((Part::Test, 0, Vec::new()));
+    let meant = first.network.tasks.iter().zip(&tasks).filter(|(_, meant)| **meant);
     Ok(Comparison {
         part,
         rows,
         seeds: ways[0].runs.iter().map(|run| run.config.train.seed).collect(),
-        tasks: first.network.tasks.iter().map(|head| (head.name.clone(), head.kind)).collect(),
+        tasks: meant.map(|(head, _)| (head.name.clone(), head.kind)).collect(),
         arms,
         base: 0,
+        group: first.config.data.group.clone(),
     })
 }
 

@@ -39,6 +39,8 @@ pub(super) struct Comparison {
     /// The ways of training; the one that the others are compared with is the `base`-th.
     pub(super) arms: Vec<Arm>,
     pub(super) base: usize,
+    /// The column that groups rows, if there is one.
+    pub(super) group: Option<String>,
 }
 
 /// The differences of all ways of training but the base.
@@ -78,7 +80,7 @@ fn shown(difference: &Difference) -> String {
 impl Found<'_> {
     /// The table and the sentences.
     pub(super) fn text(&self) -> String {
-        let Comparison { part, rows, seeds, tasks, arms, base } = self.of;
+        let Comparison { part, rows, seeds, tasks, arms, base, .. } = self.of;
         let names: Vec<&String> = arms.iter().map(|arm| &arm.name).collect();
         let mut head = vec!["task".to_owned(), "metric".to_owned()];
         head.extend(names.iter().map(|name| (*name).clone()));
@@ -121,7 +123,7 @@ impl Found<'_> {
 
     /// What the differences say in words.
     pub(super) fn sentences(&self) -> Vec<String> {
-        let Comparison { part, seeds, tasks, arms, base, .. } = self.of;
+        let Comparison { part, seeds, tasks, arms, base, group, .. } = self.of;
         let beside = &arms[*base].name;
         let mut all = Vec::new();
         for (arm, found) in &self.differences {
@@ -137,6 +139,13 @@ impl Found<'_> {
                 if seeds.len() == 1 { "one seed" } else { "two seeds" }
             ));
         }
+        if let Some(group) = group {
+            all.push(format!(
+                "rows are resampled one by one, although those with the same {} belong together: \
+                 intervals are too narrow",
+                quoted(group)
+            ));
+        }
         if *part == Part::Valid {
             all.push(
                 "there is no test part: the validation part is measured, which picked the models, \
@@ -148,7 +157,7 @@ impl Found<'_> {
     }
 
     pub(super) fn json(&self) -> Result<Value> {
-        let Comparison { part, rows, seeds, tasks, arms, base } = self.of;
+        let Comparison { part, rows, seeds, tasks, arms, base, .. } = self.of;
         let resamplings = self.differences.iter().map(|(_, found)| found.resamplings).max();
         let difference = |d: &Difference, seeds: usize| {
             json!({

@@ -9,18 +9,20 @@ use serde_json::{Value, json};
 use super::table::{Arm, Comparison};
 use super::{Against, CompareArgs, Packed};
 use crate::cli::call::{Call, overrides};
-use crate::cli::members::{InitialOf, Member, Members, Whole, check_hashes};
+use crate::cli::flags::DataCache;
+use crate::cli::members::{InitialOf, Member, Members, Whole};
 use crate::cli::reading::read_data;
 use crate::cli::repeats::check_seed;
 use crate::config::{Config, TaskKind, read, write};
 use crate::data::load::route;
 use crate::data::{Dataset, Part};
-use crate::fault::{Exit, Fault};
+use crate::fault::{Exit, Fault, quoted};
 use crate::model::file;
+use crate::model::graph::Owner;
 use crate::replace::replace;
 use crate::run::checkpoint::changes;
 use crate::run::compare::sample::Sample;
-use crate::run::compare::subject::{measured_part, samples};
+use crate::run::compare::subject::{StandIns, measured_part, samples};
 use crate::run::compare::variants;
 use crate::run::directory::RunDirectory;
 use crate::run::job::Done;
@@ -52,13 +54,21 @@ pub(super) fn compare(path: &Path, args: &CompareArgs, call: &Call) -> Result<Op
             Fault::config("task", "no task has a weight above 0: there is nothing to compare");
         return Err(fault.hint("give one of them a weight above 0").into());
     }
-    let wants = |what: Against| args.against.contains(&what);
+    if config.trunk.freeze {
+        let found = "would keep a trunk at random weights, which nothing is learned about";
+        return Err(Fault::config("trunk.freeze", found).hint("leave it out").into());
+    }
+    let both = vec![Against::Separate, Against::Equal];
+    let against = args.against.as_ref().unwrap_or(&both);
+    let wants = |what: Against| against.contains(&what);
+    let parts = read_data(&config, is_cached(call), call.console)?;
     let mut notes = Vec::new();
     let equal = wants(Against::Equal) && variants::equal(&config).is_some();
     if wants(Against::Equal) && !equal {
         notes.push("equal is what the configuration is: it stands once".to_owned());
     }
-    let packed = match (args.packed, variants::packed(&config)) {
+    let when = args.packed.unwrap_or(Packed::Auto);
+    let packed = match (when, variants::packed(&config, &parts)) {
         (Packed::Off, _) => false,
         (Packed::Auto | Packed::On, Ok(_)) => true,
         (Packed::Auto, Err(why)) => {
@@ -73,6 +83,7 @@ pub(super) fn compare(path: &Path, args: &CompareArgs, call: &Call) -> Result<Op
             return Err(fault.hint("leave it out").into());
         }
     };
+    drop(parts);
     let layout = Layout { repeats, separate: wants(Against::Separate), equal, packed };
     if !layout.separate && !layout.equal {
         let fault = Fault::new(Exit::Usage, "the configuration is plain sharing: nothing differs");
@@ -106,7 +117,12 @@ pub(super) fn go_on(path: &Path, call: &Call) -> Result<Option<Exit>> {
         let place = path.join(SUMMARY);
         return Err(Fault::data(place.display(), message).hint("begin a new comparison").into());
     };
-    let layout = Layout { repeats: repeats.min(1000) as usize, separate, equal, packed };
+    if !(2..=1000).contains(&repeats) || !(separate || equal) {
+        let message = "says what no comparison is";
+        let place = path.join(SUMMARY);
+        return Err(Fault::data(place.display(), message).hint("begin a new comparison").into());
+    }
+    let layout = Layout { repeats: repeats as usize, separate, equal, packed };
     let before = read::from_file(&settings, &[])?;
     let config = read::from_file(&settings, &overrides(call.args))?;
     let changed = changes(&write::to_toml(&before), &write::to_toml(&config))?;
@@ -115,9 +131,11 @@ pub(super) fn go_on(path: &Path, call: &Call) -> Result<Option<Exit>> {
         let fault = Fault::config(key, "a comparison that goes on cannot change its settings");
         return Err(fault.hint("leave it as it was, or begin a new one").into());
     }
+    check_seed(&config, layout.repeats)?;
     let hashes = route::hashes(&config.data)?;
     let mut members = members(&config, &layout, parent, call);
-    check_hashes(members.whole.word, &hashes, members.hashes().as_ref())?;
+    members.check_data(&hashes)?;
+    members.check_settings()?;
     let tested = found["tested"].as_array().cloned().unwrap_or_default();
     let tested = tested.into_iter().map(|shown| Some(shown).filter(Value::is_object)).collect();
     members.take_over(tested, false)?;
@@ -146,7 +164,7 @@ fn members<'c>(
         };
         add(directory("configured", repeat), config.clone(), None);
         if layout.separate {
-            match variants::packed(config).ok().filter(|_| layout.packed) {
+            match variants::unchecked(config).ok().filter(|_| layout.packed) {
                 Some(packed) => {
                     let initial: InitialOf = variants::packed_initial;
                     add(directory("separate", repeat), packed, Some(initial));
@@ -190,6 +208,11 @@ fn alone(repeat: usize, task: &str) -> String {
     format!("separate-{repeat}-{task}")
 }
 
+/// Whether encoded tables are read from the cache directory.
+fn is_cached(call: &Call) -> bool {
+    call.args.data_cache == DataCache::On
+}
+
 /// What is kept of a network that was trained.
 fn shown(done: &Done) -> Value {
     let outcome = &done.outcome;
@@ -206,8 +229,8 @@ fn run(mut members: Members, config: &Config, layout: &Layout) -> Result<Option<
         return Ok(Some(exit));
     }
     let call = members.call;
-    let cached = call.args.data_cache == crate::cli::flags::DataCache::On;
-    let parts = read_data(config, cached, call.console)?;
+    let parts = read_data(config, is_cached(call), call.console)?;
+    members.check_data(&parts.hashes)?;
     let Some((part, data)) = measured_part(&parts) else {
         let message = "there is neither a test part nor a validation part to measure on";
         return Err(Fault::config("data.split", message).hint("give data.test, or a share").into());
@@ -257,6 +280,7 @@ impl Measuring<'_> {
             tasks: learning(self.config).map(task).collect(),
             arms,
             base: base.unwrap_or(0),
+            group: self.config.data.group.clone(),
         })
     }
 
@@ -273,8 +297,12 @@ impl Measuring<'_> {
             parameters = 0;
             for (number, task) in own {
                 let path = self.members.directory(number);
-                let found = samples(&path, data, self.machine)?.into_iter().enumerate();
+                let config = &self.members.members[number].config;
+                let (found, notes) = samples(&path, config, data, self.machine)?;
+                self.tell(&path, name, &notes)?;
                 found
+                    .into_iter()
+                    .enumerate()
                     .filter(|(at, _)| task.is_none_or(|task| task == *at))
                     .for_each(|(at, sample)| of_seed[at] = Some(sample));
                 parameters += self.parameters(number, task)?;
@@ -285,6 +313,23 @@ impl Measuring<'_> {
         }
         let seconds = Some(seconds / self.layout.repeats as f64);
         Ok(Arm { name: name.to_owned(), samples: all, parameters, seconds })
+    }
+
+    /// Tells of tasks for which another model stands in. A packed network has one of its own for
+    /// each task that is trained.
+    fn tell(&self, path: &Path, name: &str, notes: &StandIns) -> Result<(), Fault> {
+        let is_packed = self.layout.packed && name == "separate";
+        let lost = notes.iter().find(|(task, _)| self.config.tasks[*task].weight > 0.0);
+        if let Some((task, _)) = lost.filter(|_| is_packed) {
+            let task = quoted(&self.config.tasks[*task].name);
+            return Err(Fault::missing(
+                path.display(),
+                format!("has lost the best model of {task}"),
+            )
+            .hint("remove that directory: it is trained anew then"));
+        }
+        notes.iter().for_each(|(_, note)| self.members.call.console.note(note));
+        Ok(())
     }
 
     /// The networks of a way of training and a seed, each with the only task that it is for.
@@ -302,13 +347,15 @@ impl Measuring<'_> {
         }
     }
 
-    /// The number of parameters of a network, or of what it has for its only task.
+    /// The number of parameters of a network that its only task has, or all tasks that are trained.
     fn parameters(&self, number: usize, task: Option<usize>) -> Result<usize> {
-        let model = file::load(&self.members.directory(number))?;
-        let Some(task) = task else { return Ok(model.layout.parameters()) };
-        let mine = format!("task.{}.", self.config.tasks[task].name);
-        let is_own = |name: &str| !name.starts_with("task.") || name.starts_with(&mine);
-        let own = model.layout.blocks.iter().filter(|block| is_own(&block.name));
-        Ok(own.map(|block| block.len).sum())
+        let layout = file::load(&self.members.directory(number))?.layout;
+        let is_meant = |owner: Owner| match (owner.task(), task) {
+            (None, _) => true,
+            (Some(owner), Some(task)) => owner == task,
+            (Some(owner), None) => self.config.tasks[owner].weight > 0.0,
+        };
+        let meant = layout.blocks.iter().filter(|block| is_meant(block.owner));
+        Ok(meant.map(|block| block.len).sum())
     }
 }

@@ -8,15 +8,15 @@ use crate::fault::{Fault, quoted};
 use crate::model::file::Model;
 use crate::run::directory::{best_for, best_models};
 
-/// The models of a run, one per task, read by `load`; with a line for each task without one, for
-/// which `model/` stands.
+/// The models of a run, one per task, read by `load`; with number and a line for each task without
+/// one, for which `model/` stands.
 ///
 /// # Errors
 /// 66 if the run has kept no such models; errors of `load`; 65 if one is of another network.
 pub fn models(
     run: &Path,
     load: impl Fn(&Path) -> Result<Model>,
-) -> Result<(Vec<Model>, Vec<String>)> {
+) -> Result<(Vec<Model>, Vec<(usize, String)>)> {
     if !best_models(run).is_dir() {
         let found = "has no models that are best for single tasks";
         return Err(Fault::missing(run.display(), found)
@@ -29,7 +29,8 @@ pub fn models(
         let path = best_for(run, &common.network, task);
         if !path.is_dir() {
             let name = quoted(&head.name);
-            notes.push(format!("task {name} has no best model of its own: model/ predicts it"));
+            let note = format!("task {name} has no best model of its own: model/ predicts it");
+            notes.push((task, note));
             models.push(common.clone());
             continue;
         }

@@ -78,8 +78,8 @@ impl Group {
         })
     }
 
-    /// The number of runs that was asked for.
-    fn asked_for(self, run: &Path) -> Option<usize> {
+    /// The number of runs that was asked for; `None` if no file says it.
+    pub fn asked_for(self, run: &Path) -> Option<usize> {
         let number = match self {
             Group::Folds => {
                 let text = std::fs::read_to_string(run.join(self.settings())).ok()?;
@@ -88,7 +88,8 @@ impl Group {
             }
             Group::Repeats => self.found(run)["repeats"].as_u64()?,
         };
-        usize::try_from(number).ok()
+        // No flag asks for more.
+        usize::try_from(number).ok().filter(|number| (1..=1000).contains(number))
     }
 
     /// The content of the summary; null if there is none.

@@ -40,16 +40,13 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Whether both intervals lie above 0 (1), both below (-1), or neither (0).
+    /// Whether both intervals lie above 0 (1), both below (-1), or neither (0). With one seed there
+    /// is no interval over seeds, and nothing is said.
     pub fn sign(&self) -> i8 {
-        let Some([low, high]) = self.interval else { return 0 };
-        let seeds = self.over_seeds.unwrap_or([low, high]);
-        if low > 0.0 && seeds[0] > 0.0 {
-            1
-        } else if high < 0.0 && seeds[1] < 0.0 {
-            -1
-        } else {
-            0
+        match (self.interval, self.over_seeds) {
+            (Some([rows, _]), Some([seeds, _])) if rows > 0.0 && seeds > 0.0 => 1,
+            (Some([_, rows]), Some([_, seeds])) if rows < 0.0 && seeds < 0.0 => -1,
+            _ => 0,
         }
     }
 }
@@ -131,7 +128,8 @@ fn differences(
         };
         let (base, other) = (mean(0)?, mean(1)?);
         let sign = if *higher { 100.0 } else { -100.0 };
-        Some(sign * (other - base) / base).filter(|percent| percent.is_finite())
+        // Without a negative zero.
+        Some(sign * (other - base) / base + 0.0).filter(|percent| percent.is_finite())
     };
     let mut all: Vec<Option<f64>> = higher.iter().enumerate().map(of_task).collect();
     let mean = metrics::mean(&all).filter(|_| all.iter().all(Option::is_some));

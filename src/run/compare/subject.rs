@@ -6,12 +6,12 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::sample::Sample;
+use crate::config::{Config, KeepBest};
 use crate::data::{Dataset, Part, Parts};
 use crate::fault::Fault;
 use crate::model::file::{self, Model};
 use crate::run::apply::favourites;
 use crate::run::apply::together::{Predictor, Union};
-use crate::run::directory::best_models;
 use crate::run::machine::Machine;
 
 /// The part that runs are compared on: the test part, or the validation part where there is none.
@@ -20,24 +20,34 @@ pub fn measured_part(parts: &Parts) -> Option<(Part, Arc<Dataset>)> {
     test.or(parts.valid.as_ref().map(|data| (Part::Valid, Arc::clone(data))))
 }
 
-/// The models of a run that predict together: those that are best for single tasks, if the run has
-/// kept them, else `model/`.
+/// Tasks for which `model/` stands in, by number, each with a line about it.
+pub type StandIns = Vec<(usize, String)>;
+
+/// The models of a run that predict together: those that are best for single tasks, if its settings
+/// keep them, else `model/`; with a line for each task for which `model/` stands in.
 ///
 /// # Errors
 /// 66 or 65 if one cannot be read.
-pub fn models(run: &Path) -> Result<(Vec<Model>, Union)> {
-    if !best_models(run).is_dir() {
-        return Ok((vec![file::load(run)?], Union::Mean));
+fn models(run: &Path, config: &Config) -> Result<(Vec<Model>, Union, StandIns)> {
+    if config.train.keep_best == KeepBest::Common {
+        return Ok((vec![file::load(run)?], Union::Mean, Vec::new()));
     }
-    favourites::models(run, file::load).map(|(models, _)| (models, Union::ByTask))
+    let (models, notes) = favourites::models(run, file::load)?;
+    Ok((models, Union::ByTask, notes))
 }
 
-/// The labels and predictions of each task of a run on a part.
+/// The labels and predictions of each task of a run with these settings on a part, and lines about
+/// models that stand in for others.
 ///
 /// # Errors
-/// Those of [`models`]; 65 if the data does not fit them; those of the engine.
-pub fn samples(run: &Path, data: &Dataset, machine: &Machine) -> Result<Vec<Sample>> {
-    let (models, union) = models(run)?;
+/// 66 or 65 if a model cannot be read, or the data does not fit it; those of the engine.
+pub fn samples(
+    run: &Path,
+    config: &Config,
+    data: &Dataset,
+    machine: &Machine,
+) -> Result<(Vec<Sample>, StandIns)> {
+    let (models, union, notes) = models(run, config)?;
     let mut predictor = Predictor::new(&models, union, data, machine)?;
     let logits = predictor.logits(data)?;
     let model = models.first().ok_or_else(|| Fault::missing(run.display(), "has no model"))?;
@@ -46,5 +56,5 @@ pub fn samples(run: &Path, data: &Dataset, machine: &Machine) -> Result<Vec<Samp
         let first = network.first_cell(task);
         Sample::new(&network.tasks[task], &schema.targets[task], data, first, logits)
     };
-    Ok(logits.iter().enumerate().map(sample).collect())
+    Ok((logits.iter().enumerate().map(sample).collect(), notes))
 }

@@ -8,6 +8,8 @@ use anyhow::Result;
 use crate::config::{
     Architecture, Balance, Config, KeepBest, Patience, Precision, Select, read, write,
 };
+use crate::data::Parts;
+use crate::fault::quoted;
 use crate::model::layout::Layout;
 use crate::model::network::Network;
 use crate::run::train::Plan;
@@ -46,16 +48,12 @@ pub fn alone(config: &Config, task: usize) -> Config {
         }
         Select::Weighted(terms) => match terms.iter().find(|term| term.task == *name) {
             Some(term) => Select::Metric { task: name.clone(), metric: term.metric.clone() },
-            None => loss_of(name),
+            None => Select::RelativeLoss,
         },
-        Select::Metric { .. } => loss_of(name),
+        Select::Metric { .. } => Select::RelativeLoss,
         other => other.clone(),
     };
     alone
-}
-
-fn loss_of(task: &str) -> Select {
-    Select::Metric { task: task.to_owned(), metric: "loss".to_owned() }
 }
 
 /// Evaluations without improvement after which a task alone stops.
@@ -69,7 +67,23 @@ fn patience(config: &Config, task: &str) -> u64 {
 ///
 /// # Errors
 /// Why it would not, as a part of a sentence.
-pub fn packed(config: &Config) -> Result<Config, String> {
+pub fn packed(config: &Config, parts: &Parts) -> Result<Config, String> {
+    let packed = unchecked(config)?;
+    let plan = Plan::new(packed.clone(), parts.clone()).map_err(|error| error.to_string())?;
+    let mut tasks = packed.tasks.iter().zip(&plan.task_figures);
+    match tasks.find(|(task, figure)| task.weight > 0.0 && figure.is_none()) {
+        None => Ok(packed),
+        Some((task, _)) => {
+            Err(format!("task {} has no label in the validation part", quoted(&task.name)))
+        }
+    }
+}
+
+/// [`packed`], where it was found to give the same numbers.
+///
+/// # Errors
+/// As [`packed`], by the configuration alone.
+pub fn unchecked(config: &Config) -> Result<Config, String> {
     let drops = config.trunk.dropout > 0.0 || config.tasks.iter().any(|task| task.dropout > 0.0);
     let reasons = [
         (drops, "dropout draws by the place of a layer in its network"),

@@ -164,7 +164,9 @@ pub(super) fn forget_other_scores(
             .then_some("other weights"),
     };
     let Some(by) = by else { return Ok(None) };
-    if loaded.snapshot.best.is_none() || is_done(&loaded.snapshot, plan) {
+    let has_score = loaded.snapshot.best.is_some()
+        || loaded.snapshot.tasks.iter().any(|task| task.score.is_some());
+    if !has_score || is_done(&loaded.snapshot, plan) {
         return Ok(None);
     }
     (loaded.snapshot.best, loaded.snapshot.worse) = (None, 0);
