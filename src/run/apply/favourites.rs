@@ -8,15 +8,15 @@ use crate::fault::{Fault, quoted};
 use crate::model::file::Model;
 use crate::run::directory::{best_for, best_models};
 
+/// Tasks for which `model/` stands in, by number, each with a line about it.
+pub type StandIns = Vec<(usize, String)>;
+
 /// The models of a run, one per task, read by `load`; with number and a line for each task without
 /// one, for which `model/` stands.
 ///
 /// # Errors
 /// 66 if the run has kept no such models; errors of `load`; 65 if one is of another network.
-pub fn models(
-    run: &Path,
-    load: impl Fn(&Path) -> Result<Model>,
-) -> Result<(Vec<Model>, Vec<(usize, String)>)> {
+pub fn models(run: &Path, load: impl Fn(&Path) -> Result<Model>) -> Result<(Vec<Model>, StandIns)> {
     if !best_models(run).is_dir() {
         let found = "has no models that are best for single tasks";
         return Err(Fault::missing(run.display(), found)

@@ -10,7 +10,7 @@ use crate::config::{Config, KeepBest};
 use crate::data::{Dataset, Part, Parts};
 use crate::fault::Fault;
 use crate::model::file::{self, Model};
-use crate::run::apply::favourites;
+use crate::run::apply::favourites::{self, StandIns};
 use crate::run::apply::together::{Predictor, Union};
 use crate::run::machine::Machine;
 
@@ -19,9 +19,6 @@ pub fn measured_part(parts: &Parts) -> Option<(Part, Arc<Dataset>)> {
     let test = parts.test.as_ref().map(|data| (Part::Test, Arc::clone(data)));
     test.or(parts.valid.as_ref().map(|data| (Part::Valid, Arc::clone(data))))
 }
-
-/// Tasks for which `model/` stands in, by number, each with a line about it.
-pub type StandIns = Vec<(usize, String)>;
 
 /// The models of a run that predict together: those that are best for single tasks, if its settings
 /// keep them, else `model/`; with a line for each task for which `model/` stands in.
