@@ -202,26 +202,24 @@ impl<'c> Members<'c> {
         })
     }
 
-    /// Refuses a member that has begun with other settings than the whole gives it, or has got
-    /// others since.
-    pub(super) fn check_settings(&self) -> Result<()> {
+    /// A fault for each member whose settings are not those that the whole gives it: it has got
+    /// others since, or kept its own where there was nothing left to do.
+    pub(super) fn other_settings(&self) -> Result<Vec<Fault>> {
         // The memory of the machine decides these two, and a run writes them down.
         let of_memory = ["data.memory", "data.shuffle_window"];
+        let mut found = Vec::new();
         for (number, member) in self.members.iter().enumerate() {
-            let Ok(text) = fs::read_to_string(self.directory(number).join("config.toml")) else {
-                continue;
-            };
+            let path = self.directory(number);
+            let Ok(text) = fs::read_to_string(path.join("config.toml")) else { continue };
             let differing = changes(&text, &write::to_toml(&member.config))?;
             let other = differing.into_iter().find(|(key, ..)| !of_memory.contains(&key.as_str()));
-            if let Some((key, before, now)) = other {
-                let path = self.directory(number);
-                let found = format!("{key} is {before} there, and {now} for the whole");
-                return Err(Fault::config(&path.display().to_string(), found)
+            found.extend(other.map(|(key, own, whole)| {
+                let message = format!("{key} is {own} there, and {whole} for the whole");
+                Fault::config(&path.display().to_string(), message)
                     .hint("remove that directory to train it anew, or begin a new run")
-                    .into());
-            }
+            }));
         }
-        Ok(())
+        Ok(found)
     }
 }
 

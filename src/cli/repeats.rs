@@ -54,7 +54,9 @@ pub(super) fn go_on(path: &Path, count: usize, call: &Call) -> Result<Option<Exi
     let mut members = members(&config, parent, count, call);
     members.check_data(&hashes)?;
     if !is_changed {
-        members.check_settings()?;
+        for fault in members.other_settings()? {
+            members.say(&format!("{}; it is kept as it is", fault.message))?;
+        }
     }
     members.take_over(Group::Repeats.tested(path, count), is_changed)?;
     members.save_settings(&config)?;

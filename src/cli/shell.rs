@@ -51,6 +51,8 @@ pub(super) fn completions(shell: Shell, mut program: Command, console: &Console)
 /// # Errors
 /// 2 for a verb that there is not; 73 or 74 if a page cannot be written.
 pub(super) fn man(page: &Page, mut program: Command, console: &Console) -> Result<()> {
+    // There are no pages for help itself.
+    program = program.disable_help_subcommand(true);
     program.build();
     if let Some(folder) = &page.out {
         return write_all(folder, &program, console);
@@ -71,7 +73,7 @@ fn write_all(folder: &Path, program: &Command, console: &Console) -> Result<()> 
         let name = format!("{}.1", name_of(command));
         replace(&folder.join(&name), rendered(command)?.as_bytes())?;
         written.push(name);
-        waiting.extend(command.get_subcommands().filter(|c| c.get_name() != "help"));
+        waiting.extend(command.get_subcommands());
     }
     written.sort();
     let names = written.join(", ");
@@ -85,7 +87,8 @@ fn name_of(command: &Command) -> &str {
 
 fn rendered(command: &Command) -> Result<String> {
     let mut page = Vec::new();
-    Man::new(command.clone()).title(name_of(command)).render(&mut page)?;
+    let source = format!("tandem {}", env!("CARGO_PKG_VERSION"));
+    Man::new(command.clone()).title(name_of(command)).source(source).render(&mut page)?;
     Ok(String::from_utf8(page)?)
 }
 

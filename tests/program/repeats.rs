@@ -95,6 +95,21 @@ fn repeats_go_on_where_they_were_stopped() {
     assert!(text.contains("seed = 2\n") && text.contains("epochs = 6\n"), "{text}");
 }
 
+/// Where there is nothing left to do, members keep their settings, and that is said.
+#[test]
+fn repeats_that_have_nothing_to_do_go_on_again() {
+    let room = room();
+    let early = ["--set", "train.patience=2", "--set", "optimizer.learning_rate=1e-30"];
+    room.train("run", &[&early[..], &["--repeats", "2"]].concat()).expect(0);
+    let longer = ["--epochs", "20"];
+    room.resume("run", &longer).expect(0).says(&["nothing to do"]);
+    room.resume("run", &[]).expect(0).says(&[
+        "run/repeat-1: train.epochs is 12 there, and 20 for the whole; it is kept as it is",
+    ]);
+    let best = ["predict", "run", "--data", "test.csv", "--best-per-task"];
+    room.on_reference(&best).refused(66, &["run: is a run of 2 repeats", "run/repeat-1"]);
+}
+
 #[test]
 fn what_repeats_cannot_be_is_refused() {
     let room = room();

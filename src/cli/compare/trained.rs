@@ -136,7 +136,9 @@ pub(super) fn go_on(path: &Path, call: &Call) -> Result<Option<Exit>> {
     let hashes = route::hashes(&config.data)?;
     let mut members = members(&config, &layout, parent, call);
     members.check_data(&hashes)?;
-    members.check_settings()?;
+    if let Some(fault) = members.other_settings()?.into_iter().next() {
+        return Err(fault.into());
+    }
     let tested = found["tested"].as_array().cloned().unwrap_or_default();
     let tested = tested.into_iter().map(|shown| Some(shown).filter(Value::is_object)).collect();
     members.take_over(tested, false)?;

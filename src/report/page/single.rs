@@ -164,7 +164,10 @@ fn about(draft: &mut Draft, run: &RunFiles) {
         draft.say(&format!("{} lines of metrics.jsonl are no JSON and are left out.", run.broken));
     }
     let noticed: &[String] = run.facts.as_ref().map_or(&[], |facts: &Facts| &facts.notices);
-    let lines: Vec<&str> = noticed.iter().chain(&run.log).map(String::as_str).collect();
+    // The curves have what the lines of progress say.
+    let is_progress = |line: &str| line.starts_with("epoch ") || line.starts_with("step ");
+    let logged = run.log.iter().filter(|line| !is_progress(line));
+    let lines: Vec<&str> = noticed.iter().chain(logged).map(String::as_str).collect();
     match lines.is_empty() {
         true => draft.say("There were none."),
         false => draft.verbatim(&lines.join("\n")),

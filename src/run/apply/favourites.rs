@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::fault::{Fault, quoted};
 use crate::model::file::Model;
+use crate::run::apply::group::Group;
 use crate::run::directory::{best_for, best_models};
 
 /// Tasks for which `model/` stands in, by number, each with a line about it.
@@ -18,6 +19,14 @@ pub type StandIns = Vec<(usize, String)>;
 /// 66 if the run has kept no such models; errors of `load`; 65 if one is of another network.
 pub fn models(run: &Path, load: impl Fn(&Path) -> Result<Model>) -> Result<(Vec<Model>, StandIns)> {
     if !best_models(run).is_dir() {
+        if let Some((group, count)) = Group::of(run) {
+            let found =
+                format!("is a run of {count} {}, each with best models of its own", group.words());
+            let first = group.directory(run, 1);
+            return Err(Fault::missing(run.display(), found)
+                .hint(format!("name one of them: {}", first.display()))
+                .into());
+        }
         let found = "has no models that are best for single tasks";
         return Err(Fault::missing(run.display(), found)
             .hint("train with --set train.keep_best=per_task, and name the directory of the run")
