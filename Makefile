@@ -4,7 +4,8 @@ CARGO ?= cargo
 FUZZ_SECONDS ?= 3600
 FUZZ_TARGETS ?= text npy svmlight parquet idx model manifest config
 
-.PHONY: help setup demo test browser page isa conformance examples soak dist wheel lint deny audit clean
+.PHONY: help setup demo test browser page isa conformance examples soak
+.PHONY: dist wheel lint deny audit clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -19,7 +20,7 @@ demo: setup ## build, train the built-in demonstration, print its result
 test: setup browser ## run every test
 	$(CARGO) test --locked
 
-browser: ## look for a browser that a test opens pages in, and install one on Debian if there is none
+browser: ## look for a browser that a test opens pages in; on Debian install one
 	@sh .ci/browser
 
 page: setup browser ## open the pages of runs in a browser; pictures are left in target/page

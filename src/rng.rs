@@ -24,7 +24,8 @@ pub enum Purpose {
     Synthetic = 6,
     /// The order of the rows in a window; stream = epoch and window.
     Window = 7,
-    /// The rows of a permuted column; stream = column and repeat, or 0 for which rows are looked at.
+    /// The rows of a permuted column; stream = column and repeat, or 0 for the rows that are looked
+    /// at.
     Importance = 8,
     /// The rows and seeds of a resampling; stream = its number.
     Resample = 9,

@@ -16,7 +16,7 @@ use super::flags::{Common, TrainArgs};
 use super::signals::Signals;
 use crate::fault::{Exit, Fault};
 
-/// What `compare` is asked for.
+/// Arguments of `compare`.
 #[derive(Args)]
 pub(super) struct CompareArgs {
     /// A configuration, or two run directories or more, the first of which is what the others are
@@ -27,10 +27,10 @@ pub(super) struct CompareArgs {
     #[arg(long, value_name = "DIR")]
     #[arg(conflicts_with_all = ["what", "out", "against", "packed", "repeats"])]
     resume: Option<PathBuf>,
-    /// What a configuration is compared with [default: separate,equal]
+    /// The ways of training that a configuration is compared with [default: separate,equal]
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     against: Option<Vec<Against>>,
-    /// Whether the separate networks of a seed are trained as one graph; changes no result
+    /// When the separate networks of a seed are trained as one graph; changes no result
     /// [default: auto]
     #[arg(long, value_name = "WHEN")]
     packed: Option<Packed>,
@@ -47,7 +47,7 @@ pub(super) enum Against {
     Equal,
 }
 
-/// Whether separate networks are one graph.
+/// The cases in which separate networks are one graph.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Packed {
     /// On, unless the numbers would be others

@@ -20,7 +20,7 @@ use crate::run::apply::output::Output;
 pub(super) struct ExportArgs {
     /// A run directory, a model directory, or a .safetensors file beside its config.json
     model: PathBuf,
-    /// What to write
+    /// The kind of file to write
     #[arg(long, value_name = "FORMAT")]
     format: Format,
     /// The file [default: model.onnx or model.py beside the model's own files]

@@ -65,8 +65,8 @@ enum Verb {
         #[command(flatten)]
         args: TrainArgs,
     },
-    /// Does sharing help? A configuration beside separate networks and plain sharing, with intervals;
-    /// or runs beside each other
+    /// Does sharing help? A configuration beside separate networks and plain sharing, with
+    /// intervals; or runs beside each other
     Compare(compare::CompareArgs),
     /// Print the metrics of each task for a model on labelled data
     Evaluate {

@@ -1,5 +1,5 @@
-//! `train --repeats N`: the same training from several seeds; means and spreads over them. `predict`
-//! averages what their models predict.
+//! `train --repeats N`: the same training from several seeds; means and spreads over them.
+//! `predict` averages what their models predict.
 
 use std::path::Path;
 

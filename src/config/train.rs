@@ -29,8 +29,8 @@ pub struct Train {
     pub seed: u64,
     /// When training stops for want of improvement.
     pub patience: Patience,
-    /// Whether a task that is done is not trained any more: its own layers stay as they are, and its
-    /// loss pulls the shared ones no longer.
+    /// Whether a task that is done is not trained any more: its own layers stay as they are, and
+    /// its loss pulls the shared ones no longer.
     pub freeze_finished: bool,
     /// Whether each task has a best model of its own, beside the one that `select` picks.
     pub keep_best: KeepBest,

@@ -74,7 +74,8 @@
 
   // Structure.
   const levels = all('h1,h2,h3,h4').map((h) => Number(h.tagName[1]));
-  if (levels[0] !== 1 || levels.filter((l) => l === 1).length !== 1) faults.push('not one h1 first');
+  const firsts = levels.filter((level) => level === 1).length;
+  if (levels[0] !== 1 || firsts !== 1) faults.push('not one h1 first');
   levels.forEach((l, i) => { if (i && l > levels[i - 1] + 1) faults.push(`heading ${i} skips`); });
   for (const table of all('table')) {
     if (!table.caption || !table.caption.textContent.trim()) faults.push('a table without caption');

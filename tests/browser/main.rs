@@ -1,8 +1,8 @@
 //! Pages in a real browser: nothing on the console, no request to a network, enough contrast in
 //! light and dark, words for each picture, no text cut off, nothing wider than a small window.
 //!
-//! `TANDEM_PAGES=DIR` keeps the pages and a picture of each. `make test` brings a browser on Debian;
-//! where there is none, these tests say so and open nothing.
+//! `TANDEM_PAGES=DIR` keeps the pages and a picture of each. `make test` brings a browser on
+//! Debian; without one these tests fail.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -120,18 +120,16 @@ fn faults(browser: &mut Browser, page: &Path) -> Vec<String> {
     found
 }
 
-/// The browser, unless there is none.
-fn browser() -> Option<Browser> {
-    let program = find();
-    if program.is_none() {
-        eprintln!("no browser: no page is opened; .ci/browser brings one on Debian");
-    }
-    program.map(|program| Browser::start(&program))
+/// The browser of this machine; having none is a failure.
+fn browser() -> Browser {
+    let none = "no browser: install Chromium (make browser does on Debian), or name one of its family \
+                by TANDEM_BROWSER";
+    Browser::start(&find().expect(none))
 }
 
 #[test]
 fn pages_are_sound_in_a_browser() {
-    let Some(mut browser) = browser() else { return };
+    let mut browser = browser();
     let room = Room::new(EVERYTHING);
     room.write("all.csv", everything());
     room.train("everything", &["--importance"]).expect(0);
@@ -154,7 +152,7 @@ fn pages_are_sound_in_a_browser() {
 /// The checks find what is wrong: each piece of this page is one fault.
 #[test]
 fn faults_are_found() {
-    let Some(mut browser) = browser() else { return };
+    let mut browser = browser();
     let room = Room::new("");
     let page = "<!DOCTYPE html><html lang=\"en\"><title>t</title><body style=\"background:#fff\">
         <h1>a</h1><h3>b</h3><p style=\"color:#999\">pale</p><table><tr><th>x</th></tr></table>

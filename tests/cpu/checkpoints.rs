@@ -202,8 +202,8 @@ fn every_fault(
 fn a_fault_at_every_operation() {
     for double in [false, true] {
         let operations = every_fault(|| Place::new(double), Some(20), 30, 2, &[0]);
-        // Make the directory; open, write and sync nine or ten files; sync the directory, rename it,
-        // sync; rename and remove the oldest.
+        // Make the directory; open, write and sync nine or ten files; sync the directory, rename
+        // it, sync; rename and remove the oldest.
         assert_eq!(operations, 1 + 3 * (9 + usize::from(double)) + 3 + 2);
         for how in WAYS {
             for at in 0..operations {

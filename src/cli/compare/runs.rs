@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::CompareArgs;
 use super::table::{Arm, Comparison};
-use crate::cli::call::Call;
+use crate::cli::call::{Call, overrides};
 use crate::cli::flags::DataCache;
 use crate::cli::reading::read_data;
 use crate::config::{Config, read, write};
@@ -30,7 +30,7 @@ struct Run {
     parameters: usize,
 }
 
-/// What runs that are compared have in common: the part, its rows, and the labels of each task.
+/// The part that runs are compared on, its number of rows, and the number of labels of each task.
 type Shape = (Part, usize, Vec<usize>);
 
 /// Runs that differ in their seeds alone.
@@ -40,7 +40,7 @@ struct Way {
 }
 
 impl Run {
-    /// Reads a run; other settings than those of the file are laid over none.
+    /// Reads the settings, the hashes and the model of a run.
     fn read(path: &Path) -> Result<Run> {
         let file = path.join("config.toml");
         if !file.is_file() {
@@ -55,7 +55,7 @@ impl Run {
         Ok(Run { path: path.to_owned(), config, data, network: model.network, parameters })
     }
 
-    /// Whether another run is the same training from another seed.
+    /// Whether all settings but the seed are those of another run.
     fn is_repeat_of(&self, other: &Run) -> Result<bool> {
         let text = |config: &Config| {
             let mut config = config.clone();
@@ -100,7 +100,7 @@ fn check_same(first: &Run, other: &Run) -> Result<(), Fault> {
 pub(super) fn compare(paths: &[PathBuf], asked: &CompareArgs, call: &Call) -> Result<()> {
     let args = call.args;
     let given = [
-        (!crate::cli::call::overrides(args).is_empty(), "settings of training"),
+        (!overrides(args).is_empty(), "settings of training"),
         (args.repeats.is_some(), "--repeats"),
         (args.out.is_some(), "--out"),
         (asked.against.is_some(), "--against"),
@@ -144,7 +144,7 @@ pub(super) fn compare(paths: &[PathBuf], asked: &CompareArgs, call: &Call) -> Re
     let found = measured(&ways, call)?;
     let found = found.found();
     let console = call.console;
-    if console.json { console.result_json(&found.json()?) } else { console.result(&found.text()) }
+    if console.json { console.result_json(&found.json()) } else { console.result(&found.text()) }
 }
 
 /// The runs that paths stand for: a run of repeats stands for each of them.

@@ -1,6 +1,5 @@
-//! What a comparison has found: a table, sentences, JSON.
+//! The result of a comparison: a table, sentences, JSON.
 
-use anyhow::Result;
 use serde_json::{Map, Value, json};
 
 use crate::cli::summary::Moments;
@@ -121,7 +120,7 @@ impl Found<'_> {
         )
     }
 
-    /// What the differences say in words.
+    /// One sentence per difference, and sentences about how far they can be trusted.
     pub(super) fn sentences(&self) -> Vec<String> {
         let Comparison { part, seeds, tasks, arms, base, group, .. } = self.of;
         let beside = &arms[*base].name;
@@ -156,7 +155,8 @@ impl Found<'_> {
         all
     }
 
-    pub(super) fn json(&self) -> Result<Value> {
+    /// The table and the sentences as JSON, with the value of each seed.
+    pub(super) fn json(&self) -> Value {
         let Comparison { part, rows, seeds, tasks, arms, base, .. } = self.of;
         let resamplings = self.differences.iter().map(|(_, found)| found.resamplings).max();
         let difference = |d: &Difference, seeds: usize| {
@@ -192,7 +192,7 @@ impl Found<'_> {
             .differences
             .iter()
             .map(|(arm, found)| (arms[*arm].name.clone(), difference(&found.mean, seeds.len())));
-        Ok(json!({
+        json!({
             "part": part.name(),
             "rows": rows,
             "seeds": seeds,
@@ -202,7 +202,7 @@ impl Found<'_> {
             "tasks": tasks.iter().enumerate().map(of_task).collect::<Map<_, _>>(),
             "mean": mean.collect::<Map<_, _>>(),
             "sentences": self.sentences(),
-        }))
+        })
     }
 }
 

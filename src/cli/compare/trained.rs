@@ -37,12 +37,26 @@ const SUMMARY: &str = "compare.json";
 /// Seeds, if the flag does not say how many.
 const REPEATS: u64 = 5;
 
-/// What is compared; it stands in the summary, and stays what it is.
+/// The ways of training that are compared, and the number of seeds; the summary has them, and they
+/// stay what they are.
 struct Layout {
     repeats: usize,
     separate: bool,
     equal: bool,
     packed: bool,
+}
+
+impl Layout {
+    /// The layout in a summary, or what is wrong with it.
+    fn of(summary: &Value) -> Result<Layout, &'static str> {
+        let flag = |key: &str| summary[key].as_bool().ok_or("does not say what is compared");
+        let repeats = summary["repeats"].as_u64().ok_or("does not say what is compared")?;
+        let (separate, equal, packed) = (flag("separate")?, flag("equal")?, flag("packed")?);
+        match (2..=1000).contains(&repeats) && (separate || equal) {
+            true => Ok(Layout { repeats: repeats as usize, separate, equal, packed }),
+            false => Err("says what no comparison is"),
+        }
+    }
 }
 
 /// Trains all ways of training of a configuration, and compares them.
@@ -110,20 +124,9 @@ pub(super) fn go_on(path: &Path, call: &Call) -> Result<Option<Exit>> {
     let parent = RunDirectory::open(path)?;
     let text = std::fs::read(path.join(SUMMARY)).unwrap_or_default();
     let found: Value = serde_json::from_slice(&text).unwrap_or_default();
-    let flag = |key: &str| found[key].as_bool();
-    let (Some(repeats), Some(separate), Some(equal), Some(packed)) =
-        (found["repeats"].as_u64(), flag("separate"), flag("equal"), flag("packed"))
-    else {
-        let message = "does not say what is compared";
-        let place = path.join(SUMMARY);
-        return Err(Fault::data(place.display(), message).hint("begin a new comparison").into());
-    };
-    if !(2..=1000).contains(&repeats) || !(separate || equal) {
-        let message = "says what no comparison is";
-        let place = path.join(SUMMARY);
-        return Err(Fault::data(place.display(), message).hint("begin a new comparison").into());
-    }
-    let layout = Layout { repeats: repeats as usize, separate, equal, packed };
+    let layout = Layout::of(&found)
+        .map_err(|message| Fault::data(path.join(SUMMARY).display(), message))
+        .map_err(|fault| fault.hint("begin a new comparison"))?;
     let before = read::from_file(&settings, &[])?;
     let config = read::from_file(&settings, &overrides(call.args))?;
     let changed = changes(&write::to_toml(&before), &write::to_toml(&config))?;
@@ -211,12 +214,12 @@ fn alone(repeat: usize, task: &str) -> String {
     format!("separate-{repeat}-{task}")
 }
 
-/// Whether encoded tables are read from the cache directory.
+/// The flag of the call by which encoded tables are read from the cache directory.
 fn is_cached(call: &Call) -> bool {
     call.args.data_cache == DataCache::On
 }
 
-/// What is kept of a network that was trained.
+/// The figures of a trained network that the summary keeps.
 fn shown(done: &Done) -> Value {
     let outcome = &done.outcome;
     json!({
@@ -241,15 +244,14 @@ fn run(mut members: Members, config: &Config, layout: &Layout) -> Result<Option<
     let machine = call.machine(config.train.precision)?;
     let comparison = Measuring { members: &members, config, layout, machine }.all(part, &data)?;
     let found = comparison.found();
-    members.save(json!({"found": found.json()?}))?;
+    let (mut document, text) = (found.json(), found.text());
+    members.save(json!({"found": document}))?;
     let path = members.path();
-    replace(&path.join("compare.txt"), (found.text() + "\n").as_bytes())?;
+    replace(&path.join("compare.txt"), format!("{text}\n").as_bytes())?;
     if call.console.json {
-        let mut document = found.json()?;
         document["directory"] = json!(path);
         call.console.result_json(&document)?;
     } else {
-        let text = found.text();
         call.console.result(&format!("{text}\ndirectory: {}", path.display()))?;
     }
     Ok(None)

@@ -25,8 +25,9 @@ impl Scale {
         Scale { low, high, is_log: false, is_whole: false }
     }
 
-    /// An axis that holds all numbers of `values` below 1e130 with a little room, logarithmic where that
-    /// is allowed and they are positive and span more than a factor of 50. `None` if there is none.
+    /// An axis that holds all numbers of `values` below 1e130 with a little room, logarithmic where
+    /// that is allowed and they are positive and span more than a factor of 50. `None` if there is
+    /// none.
     pub fn of(values: impl Iterator<Item = f64>, may_be_log: bool) -> Option<Scale> {
         // Quotients of numbers within these bounds neither overflow nor vanish.
         let known =
@@ -71,8 +72,8 @@ impl Scale {
         (0.0..=1.0).contains(&self.place(value))
     }
 
-    /// Powers of ten if there are at least three, thinned where they are many; else 1, 2 and 5 times
-    /// powers of ten.
+    /// Powers of ten if there are at least three, thinned where they are many; else 1, 2 and 5
+    /// times powers of ten.
     fn powers(&self) -> Vec<f64> {
         let decade = |x: f64| x.log10().floor() as i32;
         let decades = decade(self.low)..=decade(self.high) + 1;

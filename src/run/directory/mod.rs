@@ -345,9 +345,7 @@ impl RunDirectory {
     ) -> Result<()> {
         save(&self.path.join("last"), network, layout, schema, parameters)
     }
-}
 
-impl RunDirectory {
     /// Replaces a text beside the files of a model; `model` is `model`, `last` or a directory in
     /// `best`, within the run.
     ///

@@ -188,8 +188,8 @@ impl<'a> Run<'a> {
         self.measure_on(kept, |part| part != Part::Train || is_epoch)
     }
 
-    /// Evaluates a model on some parts; also returns what was measured on the part that is looked at
-    /// closely.
+    /// Evaluates a model on some parts; also returns what was measured on the part that is looked
+    /// at closely.
     fn measure_on(&mut self, kept: &Kept, is_wanted: impl Fn(Part) -> bool) -> Result<Looked> {
         self.engine.upload(
             self.built.buffers.parameters,
