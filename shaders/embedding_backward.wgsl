@@ -1,5 +1,5 @@
 // dw[v] = scale · Σ over the cells that hold code v: the deltas of their rows at the inputs of the
-// column
+// column, and of the place in the window where the column has one
 //
 // A scatter without atomics: one invocation per vector follows the links of `link_cells` from cell
 // to cell, in ascending order, once for each four numbers of the vector. Vectors that no cell of
@@ -20,6 +20,7 @@ struct Embedding {
     weight: u32, // [values, width] in parameters and gradients
     input: u32,  // first input
     slots: u32,  // cells per row
+    place: u32,  // cells of a row that have the same inputs; the next ones have those behind
     scale: f32,  // factor on the sum of the vectors of a row
     codes: u32,  // [rows, slots] in `codes` and `next`
     first: u32,  // [values] in `first`
@@ -112,7 +113,8 @@ fn embedding_backward(@builtin(workgroup_id) group: vec3<u32>,
         var sum = vec4<f32>();
         var cell = head;
         while (cell < cells) {
-            let place = params.delta + cell / table.slots * params.width + table.input + quad;
+            let input = table.input + cell % table.slots / table.place * table.width;
+            let place = params.delta + cell / table.slots * params.width + input + quad;
             if (WHOLE) {
                 sum += delta[place / 4u];
             } else {

@@ -17,6 +17,7 @@ struct Embedding {
     weight: u32, // [values, width] in parameters and gradients
     input: u32,  // first input
     slots: u32,  // cells per row
+    place: u32,  // cells of a row that have the same inputs; the next ones have those behind
     scale: f32,  // factor on the sum of the vectors of a row
     codes: u32,  // [rows, slots] in `codes` and `next`
     first: u32,  // [values] in `first`

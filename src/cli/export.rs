@@ -64,6 +64,7 @@ struct Exported {
 /// written.
 pub(super) fn export(args: &ExportArgs, console: &Console) -> Result<()> {
     let model = args.weights.load(&args.model, console)?;
+    check_rows(&model)?;
     let out = args.out.clone().unwrap_or_else(|| model.directory.join(args.format.file()));
     check_out(&out, &model)?;
     let Exported { bytes, notes, facts } = match args.format {
@@ -83,6 +84,17 @@ pub(super) fn export(args: &ExportArgs, console: &Console) -> Result<()> {
     let done = if is_replaced { "replaced" } else { "written" };
     console.note(&format!("{}: {done}, {} bytes", out.display(), bytes.len()));
     Ok(())
+}
+
+/// Refuses a model whose rows are tokens: neither format has their neighbours.
+fn check_rows(model: &Model) -> Result<()> {
+    if model.schema.reading.sentences.is_none() {
+        return Ok(());
+    }
+    let found = "the rows of the model are tokens of sentences, which have neighbours";
+    Err(Fault::data(model.directory.display(), format!("cannot be exported: {found}"))
+        .hint("use tandem predict, which writes the file with its tags")
+        .into())
 }
 
 fn to_onnx(model: &Model) -> Result<Exported> {

@@ -358,7 +358,7 @@ fn outputs(head: &Head) -> String {
             head.classes.get(1).map_or("", String::as_str),
             head.threshold()
         ),
-        TaskKind::Multiclass => format!("{} classes", head.classes.len()),
+        TaskKind::Multiclass | TaskKind::Tags => format!("{} classes", head.classes.len()),
         TaskKind::Multilabel | TaskKind::Regression => head.columns.join(", "),
         TaskKind::Count => "a rate".into(),
     }

@@ -9,6 +9,7 @@ use super::keys::section::Section;
 use super::keys::toml::{inline_table, quote, texts as list_of_texts};
 use super::keys::{Key, Keyed, Pass, entries as entries_of, names, read};
 use super::notation::{Dates, Decimal};
+use super::sentences::{self, SENTENCE, Sentences};
 use super::source::{ArrayNames, FORMATS, NO_COLUMNS, Source, part, train};
 use super::version::Version;
 
@@ -39,6 +40,8 @@ pub struct Data {
     pub fold: Option<(usize, usize)>,
     /// Column whose rows of one value stay in one part of the split.
     pub group: Option<String>,
+    /// How files of sentences become rows; `None` = rows are no tokens.
+    pub sentences: Option<Sentences>,
     /// Lay a random partner image over each image (IDX only).
     pub overlay: Option<Overlay>,
     /// Character between the cells of a line; `None` = found in the first line.
@@ -80,6 +83,7 @@ impl Data {
             stratify: None,
             fold: None,
             group: None,
+            sentences: None,
             overlay: None,
             delimiter: None,
             header: true,
@@ -111,6 +115,11 @@ impl Data {
             || self.test.is_some()
             || self.fold.is_some()
             || splits
+    }
+
+    /// The column whose rows of one value stay together: `group`, or the sentence of a token.
+    pub fn group_column(&self) -> Option<&str> {
+        self.group.as_deref().or(self.sentences.as_ref().map(|_| SENTENCE))
     }
 
     /// Columns that say something about rows, with the key that names each; they are no features.
@@ -151,6 +160,7 @@ impl Keyed for Statement<'_> {
         let splits = Splits::new(data, pass);
         splits.whole(pass.key("valid")).maybe(&mut data.valid, &part(base, &data.train))?;
         splits.whole(pass.key("test")).maybe(&mut data.test, &part(base, &data.train))?;
+        sentences::keys(&mut data.sentences, &data.train, pass)?;
         text_file(data, pass)?;
         splits.keys(data, pass)?;
         pass.key("overlay")
@@ -187,6 +197,7 @@ fn text_file(data: &mut Data, pass: &mut Pass) -> Result<()> {
     let has_text = sources.into_iter().flatten().any(Source::has_text);
     let has_columns = data.train.has_columns();
     let no_lines = "only text files (.csv, .tsv, .txt) have lines of cells";
+    let has_text = has_text && data.sentences.is_none();
     for_tables(pass.key("delimiter"), has_columns)
         .only(has_text, no_lines)
         .maybe(&mut data.delimiter, &delimiter())?;
@@ -208,6 +219,10 @@ fn columns(data: &mut Data, pass: &mut Pass) -> Result<()> {
     for_tables(pass.key("ignore"), has_columns)
         .written(written)
         .value(&mut data.ignore, &texts())?;
+    // In sentences, words such as NA are words.
+    if pass.reads() && data.sentences.is_some() {
+        data.missing = Some(vec![String::new()]);
+    }
     for_tables(pass.key("missing"), has_columns).value(&mut data.missing, &missing())?;
     for_tables(pass.key("decimal"), has_columns).value(&mut data.decimal, &word())?;
     for_tables(pass.key("dates"), has_columns).value(&mut data.dates, &word())?;

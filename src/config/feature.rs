@@ -1,5 +1,6 @@
 //! `[feature.NAME]`: what a column of a table means and becomes.
 
+use super::data::Data;
 use super::keys::form::{Form, blanks, number, size, word};
 use super::keys::item::{Item, MOST, NOT_NEGATIVE, Result};
 use super::keys::section::Section;
@@ -8,7 +9,7 @@ use super::keys::word::words;
 use super::keys::{Key, Keyed, Pass, names, read};
 use super::notation::{Dates, Decimal};
 use super::scale::Scale;
-use super::source::{NO_COLUMNS, Source};
+use super::source::NO_COLUMNS;
 use super::version::Version;
 
 /// `[feature.NAME]`; what is `None` has its default.
@@ -41,6 +42,8 @@ pub struct Feature {
     pub ngrams: Option<usize>,
     /// Inputs or learned vectors for its values (category, text); `None` = [`Embed::Auto`].
     pub embed: Option<Embed>,
+    /// Tokens on each side whose values a token has, too (sentences); `None` = `data.window`.
+    pub window: Option<usize>,
 }
 
 /// What the values of a column become.
@@ -82,6 +85,7 @@ impl Feature {
             slots: None,
             ngrams: None,
             embed: None,
+            window: None,
         }
     }
 
@@ -152,15 +156,16 @@ const MOST_INPUTS: u64 = 1 << 20;
 /// Largest length of a learned vector.
 const MOST_WIDTH: u64 = 1024;
 
-/// A column beside the version whose defaults hold.
+/// A column beside the version whose defaults hold, and whether rows are tokens.
 struct Statement {
     feature: Feature,
     version: Version,
+    has_tokens: bool,
 }
 
 impl Keyed for Statement {
     fn keys(&mut self, pass: &mut Pass) -> Result<()> {
-        use FeatureKind::{Category, Date, Ignore, Numeric, Text};
+        use FeatureKind::{Binary, Category, Date, Ignore, Numeric, Text};
         let feature = &mut self.feature;
         pass.key("type").maybe(&mut feature.kind, &word())?;
         let kind = feature.kind;
@@ -183,6 +188,9 @@ impl Keyed for Statement {
         for_types(pass.key("ngrams"), kind, &[Text]).maybe(&mut feature.ngrams, &size(0..=16))?;
         for_types(pass.key("embed"), kind, &[Category, Text])
             .maybe(&mut feature.embed, &embed())?;
+        for_types(pass.key("window"), kind, &[Category, Binary, Numeric])
+            .only(self.has_tokens, "only tokens of sentences have neighbours (data.format)")
+            .maybe(&mut feature.window, &size(0..=16))?;
         if pass.reads() {
             feature.fill(self.version);
         }
@@ -230,25 +238,21 @@ fn for_types<'p>(key: Key<'p>, kind: Option<FeatureKind>, kinds: &[FeatureKind])
     )
 }
 
-/// Reads the tables `[feature.NAME]`, in the order of the file. `train` is the source of the
-/// columns, and `ignored` are the columns of `data.ignore`.
-pub(super) fn features(
-    root: &mut Section,
-    train: &Source,
-    ignored: &[String],
-    version: Version,
-) -> Result<Vec<Feature>> {
+/// Reads the tables `[feature.NAME]`, in the order of the file. `data` says where their columns come
+/// from.
+pub(super) fn features(root: &mut Section, data: &Data, version: Version) -> Result<Vec<Feature>> {
+    let has_tokens = data.sentences.is_some();
     let Some(item) = root.take("feature") else { return Ok(vec![]) };
-    if !train.has_columns() {
+    if !data.train.has_columns() {
         return Err(item.without_effect(NO_COLUMNS));
     }
     let feature = |(column, item): (String, Item)| {
-        if ignored.contains(&column) {
+        if data.ignore.contains(&column) {
             return Err(item
                 .fault("has no effect, since data.ignore names this column")
                 .hint("leave one of the two out"));
         }
-        let mut statement = Statement { feature: Feature::new(&column), version };
+        let mut statement = Statement { feature: Feature::new(&column), version, has_tokens };
         read(Section::of(item)?, &mut statement).map(|()| statement.feature)
     };
     item.entries("tables [feature.NAME]")?.into_iter().map(feature).collect()
@@ -256,11 +260,11 @@ pub(super) fn features(
 
 /// The keys of a column, with their values as TOML.
 pub(super) fn entries(feature: &Feature, version: Version) -> Vec<(&'static str, String)> {
-    super::keys::entries(&mut Statement { feature: feature.clone(), version })
+    super::keys::entries(&mut Statement { feature: feature.clone(), version, has_tokens: true })
 }
 
 pub(super) fn keys() -> Vec<&'static str> {
-    names(&mut Statement { feature: Feature::new(""), version: Version::V0_2 })
+    names(&mut Statement { feature: Feature::new(""), version: Version::V0_2, has_tokens: true })
 }
 
 /// `clip = 2.0`, or `false`, which is 0.

@@ -16,6 +16,8 @@ pub enum TaskKind {
     Multilabel,
     /// One number or several, one output each.
     Regression,
+    /// Labels of tokens that mark spans of them: one of C labels, C logits.
+    Tags,
     /// A count, 0, 1, 2, …; the output is the logarithm of its rate.
     Count,
 }
@@ -23,14 +25,19 @@ pub enum TaskKind {
 words!(
     TaskKind:
     Multiclass = "multiclass", Binary = "binary", Multilabel = "multilabel",
-    Regression = "regression", Count = "count",
+    Regression = "regression", Count = "count", Tags = "tags",
 );
 
 impl TaskKind {
     /// Whether the primary metric lies between 0 and 1, so that a mean of several metrics says
     /// something of each.
     pub fn is_bounded(self) -> bool {
-        matches!(self, TaskKind::Multiclass | TaskKind::Binary | TaskKind::Multilabel)
+        self.has_logits_of_classes() || matches!(self, TaskKind::Binary | TaskKind::Multilabel)
+    }
+
+    /// Whether it has one logit per class.
+    pub fn has_logits_of_classes(self) -> bool {
+        matches!(self, TaskKind::Multiclass | TaskKind::Tags)
     }
 
     /// Names of the metrics of a task of this type, the primary one first.
@@ -43,6 +50,7 @@ impl TaskKind {
             TaskKind::Multilabel => &["auc", "average_precision", "f1", "accuracy", "log_loss"],
             TaskKind::Regression => &["r2", "rmse", "mae"],
             TaskKind::Count => &["deviance", "rmse", "mae"],
+            TaskKind::Tags => &["f1", "precision", "recall", "accuracy", "log_loss"],
         }
     }
 }

@@ -110,7 +110,7 @@ fn all(version: Version) -> [(Kind<Loss>, &'static [TaskKind]); 7] {
     };
     let kind = |word, value| Kind { word, value };
     [
-        (kind("cross_entropy", multiclass), &[TaskKind::Multiclass]),
+        (kind("cross_entropy", multiclass), &[TaskKind::Multiclass, TaskKind::Tags]),
         (kind("cross_entropy", logistic), &[TaskKind::Binary, TaskKind::Multilabel]),
         (kind("squared", Loss::Squared), &[TaskKind::Regression]),
         (kind("absolute", Loss::Absolute), &[TaskKind::Regression]),

@@ -1,9 +1,12 @@
 //! `[task.NAME]`: what is learned, and by which layers of its own.
 
+use serde::{Deserialize, Serialize};
+
 use super::keys::form::{Form, blanks, number, size, widths, word};
 use super::keys::item::{Item, MOST, NOT_NEGATIVE, Result};
 use super::keys::section::Section;
 use super::keys::toml::{inline_table, quote, texts};
+use super::keys::word::words;
 use super::keys::{Key, Keyed, Pass, names, read};
 use super::kind::TaskKind;
 use super::loss::{self, Loss};
@@ -42,7 +45,39 @@ pub struct Task {
     pub missing: Option<Vec<String>>,
     /// k of the metric `top_k` (multiclass only).
     pub top_k: usize,
+    /// How labels mark spans (tags only).
+    pub scheme: Scheme,
+    /// How the values of the tokens of a sentence become one; `None` = each token has a label, or
+    /// rows are no tokens.
+    pub pool: Option<Pool>,
 }
+
+/// How labels of tokens mark spans.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    /// As the labels of the training part show.
+    #[default]
+    Auto,
+    /// `B-X` begins a span of X, `I-X` goes on, `O` is outside.
+    Bio,
+    /// Also `E-X` for the last token of a span, and `S-X` for one of a single token.
+    Bioes,
+}
+
+words!(Scheme: Auto = "auto", Bio = "bio", Bioes = "bioes");
+
+/// How the values of the tokens of a sentence become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pool {
+    /// Their mean.
+    Mean,
+    /// The largest of each.
+    Max,
+}
+
+words!(Pool: Mean = "mean", Max = "max");
 
 impl Task {
     /// A task of several classes with every other setting at its default: no tower, weight one.
@@ -61,21 +96,29 @@ impl Task {
             scale: Scale::Standard,
             missing: None,
             top_k: 5,
+            scheme: Scheme::Auto,
+            pool: None,
         }
     }
 }
 
-/// A task beside the version whose defaults hold.
+/// A task beside the version whose defaults hold, and whether rows are tokens.
 struct Statement {
     task: Task,
     version: Version,
+    has_tokens: bool,
 }
 
 impl Keyed for Statement {
     fn keys(&mut self, pass: &mut Pass) -> Result<()> {
-        let Statement { task, version } = self;
+        let Statement { task, version, has_tokens } = self;
         pass.key("type").value(&mut task.kind, &word())?;
         let kind = task.kind;
+        if kind == TaskKind::Tags && !*has_tokens {
+            return Err(pass
+                .fault("type", "is \"tags\", and rows are no tokens of sentences")
+                .hint("give a file of sentences (data.format), or type = \"multiclass\""));
+        }
         pass.key("target").value(&mut task.targets, &targets(kind))?;
         for_types(pass.key("groups"), kind, &[TaskKind::Multiclass, TaskKind::Binary])
             .written(!task.groups.is_empty())
@@ -95,7 +138,13 @@ impl Keyed for Statement {
         pass.key("missing").maybe(&mut task.missing, &blanks())?;
         for_types(pass.key("top_k"), kind, &[TaskKind::Multiclass])
             .value(&mut task.top_k, &size(1..=MOST))?;
-        for_types(pass.key("scale"), kind, &[TaskKind::Regression]).value(&mut task.scale, &word())
+        for_types(pass.key("scale"), kind, &[TaskKind::Regression])
+            .value(&mut task.scale, &word())?;
+        for_types(pass.key("scheme"), kind, &[TaskKind::Tags]).value(&mut task.scheme, &word())?;
+        pass.key("pool")
+            .only(*has_tokens, "rows are no tokens of sentences")
+            .only(kind != TaskKind::Tags, "tags are labels of tokens, not of sentences")
+            .maybe(&mut task.pool, &word())
     }
 }
 
@@ -114,7 +163,7 @@ fn for_types<'p>(key: Key<'p>, kind: TaskKind, kinds: &[TaskKind]) -> Key<'p> {
 pub(super) fn tasks(
     root: &mut Section,
     activation: Activation,
-    version: Version,
+    (version, has_tokens): (Version, bool),
 ) -> Result<Vec<Task>> {
     let tables = root.take("task").map_or(Ok(vec![]), |item| item.entries("tables [task.NAME]"))?;
     if tables.is_empty() {
@@ -124,7 +173,7 @@ pub(super) fn tasks(
     let task = |(name, item): (String, Item)| {
         check_name(&name, &item)?;
         let mut statement =
-            Statement { task: Task { activation, ..Task::multiclass(&name) }, version };
+            Statement { task: Task { activation, ..Task::multiclass(&name) }, version, has_tokens };
         read(Section::of(item)?, &mut statement).map(|()| statement.task)
     };
     tables.into_iter().map(task).collect()
@@ -132,11 +181,12 @@ pub(super) fn tasks(
 
 /// The keys of a task, with their values as TOML.
 pub(super) fn entries(task: &Task, version: Version) -> Vec<(&'static str, String)> {
-    super::keys::entries(&mut Statement { task: task.clone(), version })
+    super::keys::entries(&mut Statement { task: task.clone(), version, has_tokens: true })
 }
 
 pub(super) fn keys() -> Vec<&'static str> {
-    names(&mut Statement { task: Task::multiclass(""), version: Version::V0_2 })
+    let (version, has_tokens) = (Version::V0_2, true);
+    names(&mut Statement { task: Task::multiclass(""), version, has_tokens })
 }
 
 /// `target`: a column, or a list of columns where a task may have several.

@@ -3,7 +3,7 @@
 //!
 //! From the ground up: `value` finds out what a text means, `table` holds tables as they were read,
 //! `read` reads files, `schema` holds what columns mean, `encode` turns cells into numbers and
-//! labels, `split` divides rows into parts, `images` has labelled images, `store` keeps encoded
+//! labels, `split` divides rows into parts, `tokens` knows sentences, `images` has labelled images, `store` keeps encoded
 //! rows on disk, `look` surveys tables, `write` writes tables, and `load` has the functions that
 //! other rooms call.
 
@@ -18,6 +18,7 @@ pub mod schema;
 pub mod split;
 pub mod store;
 pub mod table;
+pub mod tokens;
 pub mod value;
 pub mod write;
 

@@ -9,6 +9,7 @@ use super::schema::Schema;
 use super::store::rows::Stored;
 use super::table::raw::{Raw, RawColumn};
 use super::table::shape::CellKind;
+use super::tokens::Tokens;
 
 /// One part of a data set.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct Dataset {
     pub weights: Option<Vec<f32>>,
     /// The cells of the file as they were, if they were kept (`predict`); `None` for images.
     pub table: Option<Table>,
+    /// The sentences, where rows are tokens.
+    pub tokens: Option<Arc<Tokens>>,
 }
 
 /// Feature values, in the most compact form that keeps them.

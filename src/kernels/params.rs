@@ -103,17 +103,17 @@ records! {
     /// A column of a table and the inputs that it becomes.
     "Spread" Spread {
         slot: u32, slots: u32, input: u32, width: u32, kind: u32, scale: f32, values: u32,
-        weight: u32, stride: u32,
+        weight: u32, stride: u32, offset: u32, places: u32, beyond: u32,
     }
     /// The learned vectors of a column.
     "Embedding" Embedding {
-        values: u32, width: u32, weight: u32, input: u32, slots: u32, scale: f32, codes: u32,
-        first: u32, flag: u32, tile: u32,
+        values: u32, width: u32, weight: u32, input: u32, slots: u32, place: u32, scale: f32,
+        codes: u32, first: u32, flag: u32, tile: u32,
     }
     /// Parameters of `gather_cells`.
     "Params" GatherCells {
         rows: u32, chunk_first: u32, width: u32, slots: u32, columns: u32, tasks: u32,
-        target_x: u32, segment_first: u32, segment_rows: u32, shuffled: u32, fill: u32,
+        target_x: u32, segment_first: u32, segment_rows: u32, shuffled: u32, fill: u32, span: u32,
     }
     /// Parameters of `link_cells`.
     "Params" LinkCells { rows: u32 }

@@ -143,7 +143,7 @@ impl Loss {
         let yes_or_no = matches!(kind, TaskKind::Binary | TaskKind::Multilabel);
         match self {
             Loss::CrossEntropy { label_smoothing, focal_gamma, class_weights } => {
-                kind == TaskKind::Multiclass
+                kind.has_logits_of_classes()
                     && (0.0..1.0).contains(label_smoothing)
                     && not_negative(*focal_gamma)
                     && (class_weights.is_empty() || weights(class_weights, classes))

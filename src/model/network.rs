@@ -35,6 +35,17 @@ pub struct Embedding {
     pub values: usize,
     /// Numbers per vector.
     pub width: usize,
+    /// Rows of the window whose vectors are inputs of a row, one after the other.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub places: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(number: &usize) -> bool {
+    *number == 1
 }
 
 impl Embedding {
@@ -43,8 +54,18 @@ impl Embedding {
         let Input::Columns { columns } = input else { return Vec::new() };
         let learned = columns.iter().filter(|column| column.vectors() > 0);
         learned
-            .map(|c| Embedding { column: c.name.clone(), values: c.vectors(), width: c.width() })
+            .map(|c| Embedding {
+                column: c.name.clone(),
+                values: c.vectors(),
+                width: c.unit(),
+                places: 2 * c.window + 1,
+            })
             .collect()
+    }
+
+    /// Number of inputs that its vectors give; `None` if there are too many.
+    pub fn inputs(&self) -> Option<usize> {
+        self.width.checked_mul(self.places)
     }
 }
 
@@ -116,7 +137,7 @@ impl Head {
     /// Width of the output layer.
     pub fn outputs(&self) -> usize {
         match self.kind {
-            TaskKind::Multiclass => self.classes.len(),
+            TaskKind::Multiclass | TaskKind::Tags => self.classes.len(),
             TaskKind::Binary | TaskKind::Count => 1,
             TaskKind::Multilabel | TaskKind::Regression => self.columns.len(),
         }
@@ -124,7 +145,7 @@ impl Head {
 
     /// Labels per row.
     pub fn cells(&self) -> usize {
-        if self.kind == TaskKind::Multiclass { 1 } else { self.outputs() }
+        if self.kind.has_logits_of_classes() { 1 } else { self.outputs() }
     }
 
     /// Widths of the layers, the output layer last.
@@ -178,7 +199,7 @@ impl Network {
 
     /// Number of inputs that come from embeddings.
     pub fn learned_inputs(&self) -> usize {
-        self.embeddings.iter().map(|e| e.width).sum()
+        self.embeddings.iter().map(|e| e.width * e.places).sum()
     }
 
     /// Number of outputs of all tasks together.

@@ -3,6 +3,7 @@
 
 use anyhow::Result;
 
+use crate::data::tokens::is_trained;
 use crate::data::{Dataset, Features, UNLABELLED};
 use crate::plan::{Counting, PartBuffers};
 use crate::schedule::Engine;
@@ -87,7 +88,10 @@ fn word(bytes: &[u8]) -> u32 {
 fn labels(data: &Dataset, rows: impl Iterator<Item = usize>, counting: Counting) -> Vec<u32> {
     let labels = counting.cells - usize::from(counting.weighted);
     let word = |row: usize, cell: usize| match (cell < labels, &data.weights) {
-        (true, _) => data.labels.get(cell).map_or(UNLABELLED, |column| column[row]),
+        (true, _) => match data.labels.get(cell).map(|column| column[row]) {
+            Some(label) if is_trained(label) => label,
+            _ => UNLABELLED,
+        },
         (false, Some(weights)) => weights[row].to_bits(),
         (false, None) => 1f32.to_bits(),
     };

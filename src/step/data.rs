@@ -3,6 +3,7 @@
 
 use super::buffers::spec;
 use super::builder::Builder;
+use super::embed;
 use super::request::Request;
 
 use crate::kernels::{self, params};
@@ -123,7 +124,9 @@ impl Builder<'_> {
             segment_rows: segment.rows as u32,
             shuffled: u32::from(shuffled),
             fill: u32::from(index > 0),
+            span: embed::span(scene.spread),
         };
+        let has_windows = scene.spread.iter().any(|s| s.window > 0);
         let grid = row_grid((columns + 1).div_ceil(64), chunk.rows);
         let given = [segment.features, segment.labels, b.order, b.spreads];
         let effect = first_overwrites(index);
@@ -132,6 +135,7 @@ impl Builder<'_> {
             .bind([("spreads", b.spreads), ("data", segment.features)])
             .bind([("data_labels", segment.labels), ("order", b.order)])
             .bind([("inputs", b.activations[0]), ("labels", b.labels)])
+            .constant("WINDOWS", f64::from(u8::from(has_windows)))
             .reads(given.map(|buffer| self.program.whole(buffer)))
             .effect(effect, slices(b.activations[0], [(0, chunk.rows * width)]))
             .effect(effect, slices(b.labels, [(0, chunk.rows * labels)]));

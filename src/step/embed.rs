@@ -26,7 +26,7 @@ fn learned(spread: &[data::Spread]) -> impl Iterator<Item = &data::Spread> {
 
 /// Codes with learned vectors per row.
 pub(super) fn cells_per_row(spread: &[data::Spread]) -> usize {
-    learned(spread).map(|s| s.slots).sum()
+    learned(spread).map(|s| s.places() * s.slots).sum()
 }
 
 /// The table of embeddings that kernels read, in their order.
@@ -39,14 +39,15 @@ pub(super) fn embeddings(request: &Request, plan: &LayerPlan) -> Vec<params::Emb
             width: s.width as u32,
             weight: block.offset as u32,
             input: s.input as u32,
-            slots: s.slots as u32,
+            slots: (s.places() * s.slots) as u32,
+            place: s.slots as u32,
             scale: s.scale,
             codes: codes as u32,
             first: first as u32,
             flag: (flags + number) as u32,
             tile: tile as u32,
         };
-        codes += plan.capacity * s.slots;
+        codes += plan.capacity * s.places() * s.slots;
         first += s.vectors;
         tile += s.vectors.div_ceil(GROUP);
         line
@@ -55,52 +56,69 @@ pub(super) fn embeddings(request: &Request, plan: &LayerPlan) -> Vec<params::Emb
 }
 
 /// The table of columns: one line per column of numbers or of one-hot codes, one per four numbers
-/// of a vector; then one line per column whose codes are kept, which only training needs.
+/// of a vector, all of these for each row of a window; then one line per column whose codes are
+/// kept, which only training needs.
 pub(super) fn lines(
     spread: &[data::Spread],
     embeddings: &[params::Embedding],
 ) -> Vec<params::Spread> {
     let mut tables = embeddings.iter();
     let mut lines = Vec::new();
-    for s in spread {
+    for s in spread.iter().filter(|s| !s.is_span) {
         let table = if s.vectors > 0 { tables.next() } else { None };
-        match table {
-            Some(table) => {
-                lines.extend((0..s.width).step_by(QUAD).map(|first| vector_line(s, table, first)))
+        for place in 0..s.places() {
+            match table {
+                Some(table) => lines.extend(
+                    (0..s.width).step_by(QUAD).map(|first| vector_line(s, table, place, first)),
+                ),
+                None => lines.push(plain_line(s, place)),
             }
-            None => lines.push(plain_line(s)),
         }
     }
     lines.extend(learned(spread).zip(embeddings).map(|(s, table)| params::Spread {
         kind: spread::KEPT,
         input: table.codes,
-        ..plain_line(s)
+        places: s.places() as u32,
+        ..plain_line(s, 0)
     }));
     lines
 }
 
-/// The line of a column of numbers or of one-hot codes.
-fn plain_line(s: &data::Spread) -> params::Spread {
+/// The slot with the place of a row in its sentence, or NONE.
+pub(super) fn span(spread: &[data::Spread]) -> u32 {
+    spread.iter().find(|s| s.is_span).map_or(params::NONE, |s| s.slot as u32)
+}
+
+/// The line of a column of numbers or of one-hot codes, for a place in its window.
+fn plain_line(s: &data::Spread, place: usize) -> params::Spread {
     params::Spread {
         slot: s.slot as u32,
         slots: s.slots as u32,
-        input: s.input as u32,
+        input: (s.input + place * s.width) as u32,
         width: s.width as u32,
+        offset: (place as u32).wrapping_sub(s.window as u32),
+        places: 1,
+        beyond: s.beyond.unwrap_or(params::NONE),
         kind: if s.codes { spread::ONE_HOT } else { spread::NUMBERS },
         scale: s.scale,
         ..params::Spread::default()
     }
 }
 
-/// Four numbers of a vector, from `first` on.
-fn vector_line(s: &data::Spread, table: &params::Embedding, first: usize) -> params::Spread {
+/// Four numbers of a vector, from `first` on, for a place in its window.
+fn vector_line(
+    s: &data::Spread,
+    table: &params::Embedding,
+    place: usize,
+    first: usize,
+) -> params::Spread {
     params::Spread {
         kind: spread::VECTOR,
-        input: (s.input + first) as u32,
+        input: (s.input + place * s.width + first) as u32,
         width: QUAD.min(s.width - first) as u32,
         values: table.values,
         weight: table.weight + first as u32,
         stride: table.width,
-        ..plain_line(s)
+        ..plain_line(s, place)
     }
 }

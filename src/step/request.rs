@@ -1,7 +1,8 @@
 //! The inputs of the builder of a program, and its result.
 
 use crate::config::Optimizer;
-use crate::data::{Dataset, Spread, UNLABELLED};
+use crate::data::tokens::is_trained;
+use crate::data::{Dataset, Spread};
 use crate::kernels::tuning::Tuning;
 use crate::model::graph::GateNames;
 use crate::model::layout::Layout;
@@ -82,7 +83,7 @@ impl LabelShape {
     pub fn of<'d>(parts: impl IntoIterator<Item = &'d Dataset>) -> LabelShape {
         parts.into_iter().fold(LabelShape::default(), |shape, part| LabelShape {
             weighted: shape.weighted || part.weights.is_some(),
-            blanks: shape.blanks || part.labels.iter().any(|cells| cells.contains(&UNLABELLED)),
+            blanks: shape.blanks || part.labels.iter().flatten().any(|label| !is_trained(*label)),
         })
     }
 }

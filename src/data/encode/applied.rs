@@ -51,7 +51,7 @@ impl Column {
             | Encoding::Binary { indicator, .. }
             | Encoding::Date { indicator, .. } => *indicator,
             Encoding::Category { blank, .. } => *blank,
-            Encoding::Text { .. } => true,
+            Encoding::Text { .. } | Encoding::Span => true,
         }
     }
 
@@ -60,7 +60,7 @@ impl Column {
         match &self.encoding {
             Encoding::Category { values, .. } => values,
             Encoding::Binary { values, .. } => values,
-            Encoding::Numeric { .. } | Encoding::Date { .. } | Encoding::Text { .. } => &[],
+            _ => &[],
         }
     }
 }

@@ -93,6 +93,13 @@ fn encode<'w>(
         Encoding::Date { offset, factor, time, indicator, .. } => {
             dates(view, rows, *offset, *factor, (*time, *indicator))
         }
+        Encoding::Span => {
+            for (row, place) in rows {
+                let number = view.cell(row).and_then(|cell| view.value(cell));
+                place[0] = number.map_or(0, |x| x as u32);
+            }
+            Ok(())
+        }
         Encoding::Text { buckets, ngrams, .. } => {
             let hashing = Hashing { buckets: *buckets, ngrams: *ngrams };
             for (row, place) in rows {

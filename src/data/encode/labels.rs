@@ -6,8 +6,10 @@ use std::collections::{HashMap, HashSet};
 
 use crate::config::{Task, TaskKind, Version};
 use crate::data::encode::fit::{fit_scale, sort, unscalable};
+use crate::data::encode::tags;
 use crate::data::schema::columns::some;
 use crate::data::table::view::{Distinct, View};
+use crate::data::tokens::UNSEEN;
 use crate::data::value::alike::{Lookup, is_among, respelt_notice, truth};
 use crate::data::value::blanks::{is_blank, is_blank_between};
 use crate::data::value::meaning::{Meaning, TextSettings};
@@ -105,18 +107,23 @@ pub fn fit(
         blank_words: meanings.iter().any(|meaning| meaning.is_guessed),
         notations: notations(task, meanings),
         counts: Vec::new(),
+        pool: task.pool,
         ..Target::multiclass(&task.name, vec![])
     };
     check_labelled(&bare, labels, rows)?;
     let mut notices = Vec::new();
     let target = match task.kind {
-        TaskKind::Multiclass | TaskKind::Binary => {
+        TaskKind::Multiclass | TaskKind::Tags | TaskKind::Binary => {
             let (classes, notice) = distinct(&bare, labels, rows, version);
             notices.extend(notice);
-            if task.kind == TaskKind::Binary {
-                binary(task, bare, classes, labels.place, version)?
-            } else {
-                multiclass(task, bare, classes, labels.place)?
+            match task.kind {
+                TaskKind::Binary => binary(task, bare, classes, labels.place, version)?,
+                TaskKind::Tags => {
+                    let scheme = tags::scheme(task, &classes)?;
+                    let scheme = Some(scheme);
+                    Target { scheme, ..multiclass(task, bare, classes, labels.place)? }
+                }
+                _ => multiclass(task, bare, classes, labels.place)?,
             }
         }
         TaskKind::Regression => regression(task, bare, labels, rows)?,
@@ -453,11 +460,16 @@ fn encode_column(
         .collect();
     let encoded = rows.iter().map(|&row| match codes[row as usize] {
         UNLABELLED => Ok(UNLABELLED),
-        code => values[code as usize].ok_or_else(|| {
+        code => values[code as usize].or(unseen(target, code)).ok_or_else(|| {
             unknown(target, &texts[code as usize], (labels.locate)(column, row as usize)).into()
         }),
     });
     encoded.collect()
+}
+
+/// The code of the text `code` of a column, which no training row has, where that is no error.
+fn unseen(target: &Target, code: u32) -> Option<u32> {
+    UNSEEN.checked_add(code).filter(|label| target.open && *label < UNLABELLED)
 }
 
 /// Encodes a label text; `None` if it does not fit the task.
@@ -470,7 +482,7 @@ fn read(
 ) -> Option<u32> {
     let number = || notation.read(text).filter(|x| x.is_finite());
     match kind {
-        TaskKind::Multiclass | TaskKind::Binary => class_of.get(text),
+        TaskKind::Multiclass | TaskKind::Tags | TaskKind::Binary => class_of.get(text),
         TaskKind::Multilabel => truth(text).map(u32::from),
         TaskKind::Regression => {
             let scaled = ((number()? - scaling.offset) * scaling.factor) as f32;
@@ -500,7 +512,7 @@ fn class_of(target: &Target) -> Lookup<'_> {
 /// The number of labelled rows per column: of each class, or in all if there are no classes.
 fn counts(target: &Target, labels: &[Vec<u32>]) -> Vec<Vec<u64>> {
     let classes = match target.kind {
-        TaskKind::Multiclass => target.classes.len(),
+        TaskKind::Multiclass | TaskKind::Tags => target.classes.len(),
         TaskKind::Binary | TaskKind::Multilabel => 2,
         TaskKind::Regression | TaskKind::Count => 1,
     };
@@ -524,7 +536,7 @@ fn unknown(target: &Target, text: &str, place: String) -> Fault {
             format!("{text} is in no group of task {task}"),
             format!("add it to a group in task.{}.groups, or remove the row", target.task),
         ),
-        TaskKind::Multiclass | TaskKind::Binary => (
+        TaskKind::Multiclass | TaskKind::Tags | TaskKind::Binary => (
             format!("{text} is not a class of task {task}"),
             format!(
                 "the training part has the labels {}; correct the label, or remove the row",

@@ -7,3 +7,4 @@ pub mod labels;
 pub mod outside;
 pub mod per_mean;
 pub mod seen;
+pub mod tags;

@@ -53,8 +53,19 @@ impl Seen {
         let width = if spread.is_empty() { slots } else { input.width() };
         let mut inputs = vec![false; width];
         let learned: Vec<&Spread> = spread.iter().filter(|column| column.vectors > 0).collect();
-        learned.iter().for_each(|column| inputs[column.input..][..column.width].fill(true));
-        Seen { inputs, vectors: learned.iter().map(|column| vec![false; column.vectors]).collect() }
+        learned.iter().for_each(|column| inputs[column.input..][..column.inputs()].fill(true));
+        let mut vectors: Vec<Vec<bool>> =
+            learned.iter().map(|column| vec![false; column.vectors]).collect();
+        // The ends of sentences are in every data set.
+        for (codes, column) in vectors.iter_mut().zip(&learned) {
+            column.beyond.into_iter().for_each(|beyond| codes[beyond as usize] = true);
+        }
+        for column in spread.iter().filter(|column| column.vectors == 0) {
+            let beyond = column.beyond.map(|beyond| beyond as usize);
+            let places = inputs[column.input..][..column.inputs()].chunks_mut(column.width.max(1));
+            places.for_each(|place| beyond.into_iter().for_each(|beyond| place[beyond] = true));
+        }
+        Seen { inputs, vectors }
     }
 
     fn is_all(&self) -> bool {
@@ -73,22 +84,17 @@ impl Seen {
             let mut learned = self.vectors.iter_mut();
             for column in spread {
                 let values = &slots[column.slot..][..column.slots];
-                let inputs = &mut self.inputs[column.input..][..column.width];
-                if !column.codes {
-                    inputs
-                        .iter_mut()
-                        .zip(values)
-                        .for_each(|(seen, &value)| *seen |= f32::from_bits(value) != 0.0);
+                if column.is_span {
                     continue;
                 }
-                let codes = if column.vectors > 0 {
-                    learned.next().map_or(&mut [][..], |codes| &mut codes[..])
-                } else {
-                    inputs
+                let inputs = &mut self.inputs[column.input..][..column.inputs()];
+                let codes = if column.vectors > 0 { learned.next() } else { None };
+                let places = match codes {
+                    Some(codes) => codes.chunks_mut(column.vectors),
+                    None => inputs.chunks_mut(column.width.max(1)),
                 };
-                for &code in values.iter().filter(|&&code| code != NO_CODE) {
-                    codes.get_mut(code as usize).into_iter().for_each(|seen| *seen = true);
-                }
+                // What a row has, its neighbours have in their windows.
+                places.for_each(|seen| mark(seen, values, column.codes));
             }
         }
     }
@@ -98,6 +104,17 @@ impl Seen {
         for row in rows {
             self.inputs.iter_mut().zip(row).for_each(|(seen, &x)| *seen |= x != 0.0);
         }
+    }
+}
+
+/// Marks what the slots of a column name: codes, or inputs with another number than 0.
+fn mark(seen: &mut [bool], slots: &[u32], codes: bool) {
+    if !codes {
+        let numbers = seen.iter_mut().zip(slots);
+        return numbers.for_each(|(seen, &value)| *seen |= f32::from_bits(value) != 0.0);
+    }
+    for &code in slots.iter().filter(|&&code| code != NO_CODE) {
+        seen.get_mut(code as usize).into_iter().for_each(|seen| *seen = true);
     }
 }
 

@@ -107,6 +107,7 @@ impl Images {
             labels,
             weights: None,
             table: None,
+            tokens: None,
         })
     }
 

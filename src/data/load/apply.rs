@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use crate::config::{SPAN, Sentences};
 use crate::data::encode::applied::MatchReport;
 use crate::data::encode::cells;
 use crate::data::encode::labels::{self, LabelColumn, Labels};
+use crate::data::encode::tags;
 use crate::data::schema::columns::check_there;
 use crate::data::table::indices::check_indices;
 use crate::data::table::raw::Raw;
 use crate::data::table::view::ByName;
+use crate::data::tokens::Tokens;
 use crate::data::value::dates::DateOrder;
 use crate::data::value::notation::Notation;
 use crate::data::{Dataset, Input, Schema, Table, Target, UNLABELLED};
@@ -54,12 +57,35 @@ fn apply_with_some_labels(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset>
 pub(crate) fn apply_rows(schema: &Schema, raw: &Raw, rows: &[u32]) -> anyhow::Result<Dataset> {
     let absent = || LabelColumn { texts: Vec::new(), codes: vec![UNLABELLED; raw.rows] };
     let index = ByName::new(raw);
-    let label = |name: &String| {
-        index.view(name, NEVER).map_or_else(absent, |view| LabelColumn::read(&view, raw.rows))
+    let label = |target: &Target, name: &String| -> anyhow::Result<LabelColumn> {
+        let Some(view) = index.view(name, NEVER) else { return Ok(absent()) };
+        let mut column = LabelColumn::read(&view, raw.rows);
+        if target.pool.is_some() {
+            tags::once_a_sentence(raw, name, &mut column)?;
+        }
+        Ok(column)
     };
-    let of_target = |target: &Target| target.columns.iter().map(label).collect();
-    let labels: Vec<Vec<LabelColumn>> = schema.targets.iter().map(of_target).collect();
+    let of_target =
+        |target: &Target| target.columns.iter().map(|name| label(target, name)).collect();
+    let labels: Vec<Vec<LabelColumn>> =
+        schema.targets.iter().map(of_target).collect::<anyhow::Result<_>>()?;
     dataset(schema, raw, encoded(schema, raw, &labels, rows)?, rows)
+}
+
+/// The labels of some rows.
+#[derive(Default)]
+pub(crate) struct EncodedLabels {
+    /// One vector per label column.
+    pub(crate) labels: Vec<Vec<u32>>,
+    /// As [`Tokens::unseen`].
+    pub(crate) unseen: Vec<Vec<String>>,
+}
+
+impl From<Vec<Vec<u32>>> for EncodedLabels {
+    /// Labels that training rows have.
+    fn from(labels: Vec<Vec<u32>>) -> EncodedLabels {
+        EncodedLabels { labels, unseen: Vec::new() }
+    }
 }
 
 /// The labels of `rows`, one vector per label column of the schema; `labels` are the cells of the
@@ -69,12 +95,17 @@ pub(crate) fn encoded(
     raw: &Raw,
     labels: &[Vec<LabelColumn>],
     rows: &[u32],
-) -> anyhow::Result<Vec<Vec<u32>>> {
-    let mut all = Vec::new();
+) -> anyhow::Result<EncodedLabels> {
+    let mut all = EncodedLabels::default();
     for (target, columns) in schema.targets.iter().zip(labels) {
+        let open = |column: &LabelColumn| match target.open {
+            true => column.texts.clone(),
+            false => Vec::new(),
+        };
+        all.unseen.extend(columns.iter().map(open));
         let locate = |column: usize, row: usize| locate(raw, row, &target.columns[column]);
         let columns = columns.iter().collect();
-        all.extend(labels::encode(
+        all.labels.extend(labels::encode(
             target,
             &Labels { columns, place: &raw.place, locate: &locate },
             rows,
@@ -91,13 +122,29 @@ pub(crate) fn encoded(
 /// The errors of [`apply`]; missing label columns are an error only if all are missing.
 pub fn apply_and_keep(schema: &Schema, raw: Raw, labelled: bool) -> anyhow::Result<Dataset> {
     let bare = || Schema { targets: Vec::new(), ..schema.clone() };
+    let matched = MatchReport::of(schema, &raw);
     let dataset = if labelled {
         apply_with_some_labels(schema, &raw)?
     } else {
         apply_with_some_labels(&bare(), &raw)?
     };
-    let (header, matched) = (raw.names.clone(), MatchReport::of(schema, &raw));
+    let raw = match &schema.reading.sentences {
+        Some(sentences) => without_derived(raw, sentences),
+        None => raw,
+    };
+    let (header, matched) = (raw.names.clone(), matched);
     Ok(Dataset { table: Some(Table { header, matched, raw: Arc::new(raw) }), ..dataset })
+}
+
+/// A table of tokens without what is made of words.
+fn without_derived(raw: Raw, sentences: &Sentences) -> Raw {
+    let derived = sentences.derived();
+    let is_own =
+        |name: &String| name != SPAN && !derived.contains(name) && !name.starts_with("predicate.");
+    let columns: Vec<usize> = (0..raw.names.len()).filter(|at| is_own(&raw.names[*at])).collect();
+    let mut kept = raw.cut(&columns, &all_rows(&raw));
+    kept.hashes = raw.hashes;
+    kept
 }
 
 /// Encodes the rows of a data set that kept its cells, with another schema and without labels.
@@ -117,7 +164,7 @@ pub fn apply_again(schema: &Schema, data: &Dataset) -> anyhow::Result<Dataset> {
 pub(crate) fn dataset(
     schema: &Schema,
     raw: &Raw,
-    labels: Vec<Vec<u32>>,
+    labels: EncodedLabels,
     rows: &[u32],
 ) -> anyhow::Result<Dataset> {
     let Input::Columns { columns } = &schema.input else {
@@ -126,13 +173,40 @@ pub(crate) fn dataset(
     // Weights matter to losses alone.
     let weights = schema.reading.row_weight.as_ref().filter(|_| !schema.targets.is_empty());
     let weights = weights.map(|name| weights_of(raw, name, rows)).transpose()?;
+    let tokens = schema.reading.sentences.as_ref().map(|_| starts(raw, rows)).transpose()?;
+    let EncodedLabels { labels, unseen } = labels;
     Ok(Dataset {
         rows: rows.len(),
         features: cells::features(raw, columns, rows, schema.reading.blank_words)?,
         labels,
         weights,
         table: None,
+        tokens: tokens.map(|starts| Arc::new(Tokens { starts, unseen })),
     })
+}
+
+/// The first row of each sentence among `rows`, and their number.
+///
+/// # Errors
+/// 78 if a sentence is there in part only: its other tokens are its neighbours.
+fn starts(raw: &Raw, rows: &[u32]) -> Result<Vec<u32>, Fault> {
+    let (mut starts, mut at) = (Vec::new(), 0);
+    while at < rows.len() {
+        let row = rows[at] as usize;
+        let (before, behind) = tags::span(raw, row).unwrap_or((0, 0));
+        let rest = rows.get(at..=at + behind).unwrap_or_default();
+        let is_whole = rest.iter().zip(row as u32..).all(|(found, row)| *found == row);
+        if before > 0 || rest.len() <= behind || !is_whole {
+            let found = format!("{}: a part has some tokens of a sentence only", raw.locate(row));
+            return Err(
+                Fault::config("data", found).hint("give all tokens of a sentence the same part")
+            );
+        }
+        starts.push(at as u32);
+        at += behind + 1;
+    }
+    starts.push(rows.len() as u32);
+    Ok(starts)
 }
 
 /// The weights of `rows`, from the column `name`.

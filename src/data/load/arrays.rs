@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::config::TaskKind;
 use crate::data::store::rows::Stored;
-use crate::data::{Dataset, Features, Parts, Schema, Target, UNLABELLED};
+use crate::data::tokens::is_trained;
+use crate::data::{Dataset, Features, Parts, Schema, Target};
 use crate::fault::{Fault, quoted};
 
 impl Dataset {
@@ -32,7 +33,14 @@ impl Dataset {
                 .hint("give one label per row, UNLABELLED where there is none")
                 .into());
         }
-        Ok(Dataset { rows, features: Features::F32(features), labels, weights: None, table: None })
+        Ok(Dataset {
+            rows,
+            features: Features::F32(features),
+            labels,
+            weights: None,
+            table: None,
+            tokens: None,
+        })
     }
 
     /// Number of features of a row, or of slots.
@@ -130,11 +138,11 @@ impl Schema {
             self.targets.iter().flat_map(|target| std::iter::repeat_n(target, target.cells()));
         let stray = |target: &Target, labels: &Vec<u32>| {
             let classes = match target.kind {
-                TaskKind::Multiclass => target.classes.len(),
+                TaskKind::Multiclass | TaskKind::Tags => target.classes.len(),
                 TaskKind::Binary | TaskKind::Multilabel => 2,
                 TaskKind::Regression | TaskKind::Count => return None,
             };
-            labels.iter().copied().find(|&l| l != UNLABELLED && l as usize >= classes)
+            labels.iter().copied().find(|&l| is_trained(l) && l as usize >= classes)
         };
         targets
             .zip(&part.labels)

@@ -168,6 +168,9 @@ pub fn load_with(schema: &Schema, text: &str, labelled: bool) -> anyhow::Result<
 /// 66 if a file is missing; 65 if it is malformed; 2 if `text` names no data.
 pub fn chunks_of(schema: &Schema, text: &str, bytes: u64) -> anyhow::Result<Option<Chunks>> {
     let options = schema.reading.options();
+    if options.sentences.is_some() {
+        return Ok(None);
+    }
     match parse_data_argument(text, &schema.input)? {
         DataArgument::Table(path) => {
             let source = Source::Table(vec![path]);

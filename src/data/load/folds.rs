@@ -150,7 +150,8 @@ impl Folds {
             Ok::<(), anyhow::Error>(())
         };
         let options = schema.reading.options();
-        match indivisible(&data.train)? {
+        let whole = indivisible(&data.train)?;
+        match whole.or(data.sentences.as_ref().map(|_| "sentences")) {
             Some(_) => piece(&read::read_source(&data.train, &options)?)?,
             None => {
                 Chunks::new(&data.train, &options, PIECE)?.try_for_each(|chunk| piece(&chunk?))?
@@ -248,7 +249,7 @@ fn others(roles: &Roles, chosen: Option<usize>) -> anyhow::Result<Vec<Vec<u32>>>
 
 /// Whether the labels of a task are classes, or yes and no.
 pub(crate) fn has_classes(task: &Task) -> bool {
-    matches!(task.kind, TaskKind::Multiclass | TaskKind::Binary | TaskKind::Multilabel)
+    task.kind.is_bounded()
 }
 
 /// The classes of a task, row by row; rows without a label form one more class. A task with several

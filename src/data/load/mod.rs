@@ -11,3 +11,4 @@ pub mod places;
 pub mod roles;
 pub mod route;
 pub mod tables;
+pub mod tokens;

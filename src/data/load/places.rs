@@ -79,6 +79,7 @@ fn columns_of(data: &Data) -> anyhow::Result<Vec<Columns>> {
             let labels = of(labels, "labels", &data.names.labels)?;
             Ok(features.into_iter().chain(labels).collect())
         }
+        Source::Table(_) if data.sentences.is_some() => Ok(Vec::new()),
         source @ Source::Table(_) => {
             let paths = paths(source)?;
             let Some(path) = paths.first() else { return Ok(Vec::new()) };
@@ -120,6 +121,8 @@ pub fn reading(data: &Data) -> anyhow::Result<Reading> {
         aside: aside.filter(|_| is_told).cloned().collect(),
         indices: None,
         arrays: arrays(data)?,
+        sentences: data.sentences.clone(),
+        names: Vec::new(),
     })
 }
 

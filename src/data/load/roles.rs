@@ -7,7 +7,9 @@ use crate::config::{self, Feature, FeatureKind, Task, Version};
 use crate::data::encode::fit::{self, Fitted};
 use crate::data::encode::labels::{self, FittedLabels, LabelColumn, Labels};
 use crate::data::encode::per_mean;
+use crate::data::encode::tags;
 use crate::data::load::apply::{NEVER, apply_rows, dataset, encoded, locate, weights_of};
+use crate::data::load::tokens;
 use crate::data::schema::columns::no_column;
 use crate::data::split::shares;
 use crate::data::table::index;
@@ -61,11 +63,14 @@ impl<'t> Roles<'t> {
         let whole = sample.as_ref().map_or(&raw, |(sample, _)| sample);
         check_columns(whole, data, tasks)?;
         let features = features(whole, data, tasks)?;
-        let column = |name: &String| {
-            raw.column(name).map(|at| LabelColumn::read(&View::new(&raw, at, NEVER), raw.rows))
+        let column = |task: &Task, name: &String| -> Option<anyhow::Result<LabelColumn>> {
+            let at = raw.column(name)?;
+            let mut column = LabelColumn::read(&View::new(&raw, at, NEVER), raw.rows);
+            let once = task.pool.map(|_| tags::once_a_sentence(&raw, name, &mut column));
+            Some(once.unwrap_or(Ok(())).map(|()| column).map_err(anyhow::Error::from))
         };
-        let labels =
-            tasks.iter().map(|task| task.targets.iter().filter_map(column).collect()).collect();
+        let of_task = |task: &Task| task.targets.iter().filter_map(|n| column(task, n)).collect();
+        let labels = tasks.iter().map(of_task).collect::<anyhow::Result<_>>()?;
         let encoded = tasks.iter().map(|_| OnceCell::new()).collect();
         Ok(Roles { raw, sample, data, tasks, features, labels, encoded })
     }
@@ -114,13 +119,15 @@ impl<'t> Roles<'t> {
 
     /// The column that names groups, if there is one.
     pub(crate) fn group(&self) -> Option<View<'_>> {
-        let at = self.data.group.as_ref().and_then(|name| self.raw.column(name))?;
+        let at = self.data.group_column().and_then(|name| self.raw.column(name))?;
         Some(View::new(&self.raw, at, self.data.missing.as_deref().unwrap_or(&EMPTY[..])))
     }
 
     /// A notice about groups that have several spellings, if there are some.
     fn groups_notice(&self) -> anyhow::Result<Option<String>> {
-        let Some(group) = self.group() else { return Ok(None) };
+        let Some(group) = self.group().filter(|_| self.data.group.is_some()) else {
+            return Ok(None);
+        };
         let respelt = shares::group_values(&group, self.raw.rows, self.data.version)?.respelt;
         Ok(respelt_notice(&format!("groups of column {}", quoted(group.name)), &respelt))
     }
@@ -200,8 +207,10 @@ impl<'t> Roles<'t> {
         }
         // A run of tandem 0.1.0 that is resumed keeps its schema as it was.
         let indices = self.raw.indices.filter(|_| self.data.version != Version::V0_1);
+        let names = self.data.sentences.as_ref().map(|_| self.names().to_vec());
+        let names = names.unwrap_or_default();
         let (reading, input) =
-            (Reading { indices, ..reading }, Input::Columns { columns: features.columns });
+            (Reading { indices, names, ..reading }, Input::Columns { columns: features.columns });
         let schema = Schema { reading, ..Schema::new(input, labels.targets) };
         Ok(Fit { schema, notices, labels: labels.encoded })
     }
@@ -219,6 +228,7 @@ impl<'t> Roles<'t> {
                 |labels: &Labels| labels::fit(task, labels, rows, meanings, self.data.version);
             let mut fitted = self.with_labels(number, fit)?;
             per_mean::fit(task, &mut fitted.target, &fitted.encoded, weights);
+            fitted.target.open = self.data.sentences.is_some() && task.kind.has_logits_of_classes();
             all.targets.push(fitted.target);
             all.encoded.extend(fitted.encoded);
             all.notices.extend(fitted.notices);
@@ -254,12 +264,16 @@ impl<'t> Roles<'t> {
             match fitted {
                 Fitted::Encoding(encoding) => {
                     let (name, missing) = (feature.column.clone(), meaning.missing.clone());
-                    all.columns.push(Column { name, missing, encoding });
+                    let window = feature.window.unwrap_or(0);
+                    all.columns.push(Column { name, missing, window, encoding });
                 }
                 Fitted::Dropped(why) => {
                     all.dropped.push(format!("column {name} {why}: it is dropped"))
                 }
             }
+        }
+        if self.data.sentences.is_some() && !all.columns.is_empty() {
+            all.columns.insert(0, Column::span());
         }
         if all.columns.is_empty() {
             let found = format!(
@@ -282,7 +296,7 @@ impl<'t> Roles<'t> {
 
     /// Encodes the training rows, whose labels were encoded when the schema was fitted.
     pub(crate) fn training_set(&self, fit: &mut Fit, rows: &[u32]) -> anyhow::Result<Dataset> {
-        dataset(&fit.schema, &self.raw, std::mem::take(&mut fit.labels), rows)
+        dataset(&fit.schema, &self.raw, std::mem::take(&mut fit.labels).into(), rows)
     }
 }
 
@@ -417,6 +431,9 @@ fn features(raw: &Raw, data: &config::Data, tasks: &[Task]) -> anyhow::Result<Ve
             );
             return Err(Fault::config(&place, found).hint("remove this table").into());
         }
+    }
+    if let Some(sentences) = &data.sentences {
+        return Ok(tokens::features(sentences, data));
     }
     let given: std::collections::HashMap<&str, &Feature> =
         data.features.iter().map(|f| (f.column.as_str(), f)).collect();

@@ -49,7 +49,8 @@ struct Files {
 /// The errors of [`tables::load`]; 74 if rows are encoded to disk and cannot be written.
 pub fn load(data: &Data, tasks: &[Task], loading: &Loading) -> anyhow::Result<Parts> {
     let (files, notice) = Files::of(data)?;
-    let cache = loading.cache.as_ref().filter(|cache| files.bytes >= cache.least);
+    let has_tokens = data.sentences.is_some();
+    let cache = loading.cache.as_ref().filter(|cache| files.bytes >= cache.least && !has_tokens);
     let mut parts = match (files.is_large, cache) {
         (false, None) => {
             (loading.stage)("reading", files.bytes);
@@ -106,6 +107,10 @@ impl Files {
         let mut notice = None;
         for source in sources.into_iter().filter(|_| files.is_large) {
             notice = notice.or(indivisible(source)?);
+        }
+        // Sentences are read as a whole whatever their ending is.
+        if files.is_large && data.sentences.is_some() {
+            notice = notice.or(Some("sentences are read as a whole"));
         }
         files.is_large &= notice.is_none();
         Ok((

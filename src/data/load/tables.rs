@@ -25,6 +25,7 @@ pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
     let mut roles =
         Roles::new(read::read_source(&data.train, &reading.options())?, None, data, tasks)?;
     let mut hashes = std::mem::take(&mut roles.raw.hashes);
+    let read = std::mem::take(&mut roles.raw.notes);
     let rows = folds::split(&roles)?;
     let mut fit = roles.fit(&rows, reading)?;
     let train = match rows[Part::Train as usize].as_slice() {
@@ -32,6 +33,7 @@ pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
         rows => Some(roles.training_set(&mut fit, rows)?),
     };
     let Fit { schema, mut notices, .. } = fit;
+    notices.extend(read);
     let mut outside = [const { OutOfRange::new() }; 3];
     let mut part = |part: Part, given: &Option<Source>| match given {
         None if rows[part as usize].is_empty() => Ok(None),
@@ -42,6 +44,7 @@ pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
         Some(source) => {
             let mut raw = read::read_source(source, &schema.reading.options())?;
             hashes.append(&mut raw.hashes);
+            notices.append(&mut raw.notes);
             outside[part as usize].count(&schema, &raw, &all_rows(&raw));
             let dataset = apply(&schema, &raw)?;
             notices.extend(MatchReport::of(&schema, &raw).part_notices(

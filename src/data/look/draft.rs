@@ -318,6 +318,7 @@ impl Draft<'_> {
             TaskKind::Regression => "or count (0, 1, 2, …), or multiclass",
             TaskKind::Count => "or regression",
             TaskKind::Multilabel => "a yes or no for each column",
+            TaskKind::Tags => "or multiclass, for labels of single tokens",
         };
         writeln!(out, "type = {}  # {guessed}{or}", quote(task.kind))?;
         match &task.columns[..] {

@@ -6,7 +6,8 @@ use std::collections::{HashMap, HashSet};
 use crate::config::TaskKind;
 use crate::data::look::sample::{TOO_FEW, TrainingSample};
 use crate::data::look::sums;
-use crate::data::{Column, Dataset, Encoding, Input, Schema, Target, UNLABELLED};
+use crate::data::tokens::is_trained;
+use crate::data::{Column, Dataset, Encoding, Input, Schema, Target};
 use crate::fault::quoted;
 
 /// About how many cells are looked at in all, in rows at equal distances.
@@ -67,7 +68,7 @@ fn determines(
     if matches!(column.encoding, Encoding::Text { .. }) {
         return false;
     }
-    let labelled = sample.rows.iter().copied().filter(|&row| labels[row] != UNLABELLED);
+    let labelled = sample.rows.iter().copied().filter(|&row| is_trained(labels[row]));
     let pair = |row: usize| (sample.value(row, slot), labels[row]);
     // Blank cells count as a value where values are compared, but not where numbers are ordered.
     let filled = labelled.clone().filter(|&row| !sample.is_blank(row, column, slot)).map(pair);

@@ -156,7 +156,7 @@ fn of_labels<'n>(schema: &'n Schema, train: &Dataset, rows: &[usize]) -> Vec<(us
         Numbers { name: &target.columns[cell], values: rows.iter().map(number).collect() }
     };
     let all = columns.zip(&train.labels).enumerate();
-    all.filter(|(_, ((target, _), _))| target.kind != TaskKind::Multiclass)
+    all.filter(|(_, ((target, _), _))| !target.kind.has_logits_of_classes())
         .map(|(at, (column, labels))| (at, numbers(column, labels)))
         .collect()
 }

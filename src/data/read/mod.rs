@@ -18,6 +18,7 @@ use crate::fault::{Fault, quoted};
 
 pub mod bytes;
 pub mod chunks;
+pub mod conll;
 pub mod files;
 pub mod glob;
 pub mod npy;
@@ -32,7 +33,7 @@ pub use reader::{ArrayReader, Chunked, Reader};
 
 /// All formats.
 pub static READERS: &[&dyn Reader] =
-    &[&text::Text, &svmlight::Svmlight, &parquet::Parquet, &npy::Npy];
+    &[&text::Text, &svmlight::Svmlight, &conll::Conll, &parquet::Parquet, &npy::Npy];
 
 /// Returns the reader of a file, chosen by the ending of its name.
 ///
@@ -59,7 +60,8 @@ pub fn reader_of(path: &Path) -> anyhow::Result<&'static dyn Reader> {
 /// 78 with the key and the first file of an unknown format.
 pub fn check_sources(data: &Data) -> anyhow::Result<()> {
     let others = Part::other_sources(data).map(|(part, source)| (part.key(), source));
-    for (key, source) in std::iter::once(("data.train", &data.train)).chain(others) {
+    let sources = std::iter::once(("data.train", &data.train)).chain(others);
+    for (key, source) in sources.filter(|_| data.sentences.is_none()) {
         let Source::Table(paths) = source else { continue };
         if let Some(path) = paths.iter().find(|path| reader_of(path).is_err()) {
             let name = quoted(&path.to_string_lossy());
@@ -109,6 +111,9 @@ pub fn common_reader(paths: &[PathBuf]) -> anyhow::Result<&'static dyn Reader> {
 /// 66 if a file cannot be read or none is given; 65 if one is malformed, or the files differ in
 /// their columns or formats; 78 if `options` are impossible.
 pub fn read(paths: &[PathBuf], options: &Options) -> anyhow::Result<Raw> {
+    if options.sentences.is_some() {
+        return conll::read(paths, options);
+    }
     common_reader(paths)?.read_all(paths, &stem(&paths[0]), options)
 }
 
@@ -117,6 +122,9 @@ pub fn read(paths: &[PathBuf], options: &Options) -> anyhow::Result<Raw> {
 /// # Errors
 /// The errors of [`read`].
 pub fn read_text(reader: impl Read, place: &str, options: &Options) -> anyhow::Result<Raw> {
+    if options.sentences.is_some() {
+        return conll::read_from(reader, place, 0, options);
+    }
     text::read(reader, place, 0, options)
 }
 

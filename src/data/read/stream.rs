@@ -264,6 +264,38 @@ impl<R: Read> Window<R> {
         }
     }
 
+    /// The next line without its end, which it passes; `None` at the end of the text.
+    ///
+    /// # Errors
+    /// The errors of [`Window::more`]; 65 if a line is longer than `most` bytes.
+    pub fn next_line(&mut self, most: usize) -> anyhow::Result<Option<String>> {
+        loop {
+            let text = self.text();
+            let end = text.iter().position(|&b| b == b'\n' || b == b'\r');
+            let length = end.unwrap_or(text.len());
+            if length > most {
+                let found = format!("the line is longer than {most} bytes");
+                let hint = "give a token, or a sentence, a line";
+                return Err(Fault::data(self.place(), found).hint(hint).into());
+            }
+            // A CR may be the first half of a CRLF.
+            let is_half = text.get(length) == Some(&b'\r') && text.len() == length + 1;
+            if !self.ended && (end.is_none() || is_half) {
+                self.more()?;
+                continue;
+            }
+            let line = String::from_utf8_lossy(&text[..length]).into_owned();
+            let ends = match text.get(length..) {
+                Some([b'\r', b'\n', ..]) => 2,
+                Some([_, ..]) => 1,
+                _ if length == 0 => return Ok(None),
+                _ => 0,
+            };
+            self.pass(length + ends, u64::from(ends > 0));
+            return Ok(Some(line));
+        }
+    }
+
     /// Reads on, at least as many bytes as are there already, if the stream has them.
     ///
     /// # Errors

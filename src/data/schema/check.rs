@@ -23,8 +23,10 @@ impl Schema {
             notation,
             truth,
         };
-        let column =
-            |i| Column { name: format!("x{i}"), missing: Vec::new(), encoding: numeric.clone() };
+        let column = |i| {
+            let (name, missing, window) = (format!("x{i}"), Vec::new(), 0);
+            Column { name, missing, window, encoding: numeric.clone() }
+        };
         let target = |&(task, classes): &(&str, &[&str])| {
             Target::multiclass(task, classes.iter().map(|&class| class.to_owned()).collect())
         };
@@ -63,7 +65,9 @@ fn check_columns(columns: &[Column]) -> Result<(), String> {
     if columns.is_empty() {
         return Err("no feature columns".into());
     }
-    match columns.iter().find_map(Column::problem) {
+    let has_span = columns.iter().any(Column::is_span);
+    let window = columns.iter().find_map(|column| column.window_problem(has_span));
+    match columns.iter().find_map(Column::problem).or(window) {
         Some(problem) => Err(problem),
         None => unique("column", columns.iter().map(|column| &column.name)),
     }
@@ -105,7 +109,7 @@ impl Target {
             return Some(format!("{columns} columns for a task of type {}", self.kind));
         }
         match self.kind {
-            TaskKind::Multiclass if classes < 2 => {
+            TaskKind::Multiclass | TaskKind::Tags if classes < 2 => {
                 return Some(format!("{classes} classes, expected two or more"));
             }
             TaskKind::Binary if classes != 2 => {

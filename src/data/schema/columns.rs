@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::config::SPAN;
 use crate::data::table::raw::Raw;
 use crate::data::value::alike::Lookup;
 use crate::data::{Column, Encoding};
@@ -16,6 +17,8 @@ pub const MAX_SLOTS: usize = 4096;
 pub const MAX_EMBED: usize = 1024;
 /// The largest length of character n-grams.
 pub const MAX_NGRAMS: usize = 16;
+/// The largest number of neighbours on each side of a token.
+pub const MAX_WINDOW: usize = 16;
 /// The largest number of names that a message lists.
 const MOST_NAMED: usize = 8;
 
@@ -32,6 +35,11 @@ impl Column {
 
     /// Number of inputs that are made from it.
     pub fn width(&self) -> usize {
+        (2 * self.window + 1) * self.unit()
+    }
+
+    /// Number of inputs that one row of its window gives.
+    pub fn unit(&self) -> usize {
         match &self.encoding {
             Encoding::Numeric { indicator, .. } | Encoding::Binary { indicator, .. } => {
                 1 + usize::from(*indicator)
@@ -41,13 +49,33 @@ impl Column {
             Encoding::Date { time, indicator, .. } => {
                 6 + 2 * usize::from(*time) + usize::from(*indicator)
             }
+            Encoding::Span => 0,
         }
+    }
+
+    /// The column that says where a token stands in its sentence.
+    pub fn span() -> Column {
+        let (name, missing, window) = (SPAN.to_owned(), Vec::new(), 0);
+        Column { name, missing, window, encoding: Encoding::Span }
+    }
+
+    /// Whether it says where a token stands in its sentence.
+    pub fn is_span(&self) -> bool {
+        self.encoding == Encoding::Span
+    }
+
+    /// The code of rows beyond the ends of a sentence, the last of a category with a window.
+    pub fn beyond(&self) -> Option<usize> {
+        let has_one = self.window > 0 && matches!(self.encoding, Encoding::Category { .. });
+        has_one.then(|| self.codes() - 1)
     }
 
     /// Number of codes that its slots may hold; 0 if they hold numbers.
     pub fn codes(&self) -> usize {
         match &self.encoding {
-            Encoding::Category { values, blank, .. } => values.len() + 1 + usize::from(*blank),
+            Encoding::Category { values, blank, .. } => {
+                values.len() + 1 + usize::from(*blank) + usize::from(self.window > 0)
+            }
             Encoding::Text { buckets, .. } => *buckets,
             _ => 0,
         }
@@ -75,9 +103,9 @@ impl Column {
     /// Number of slots that hold its value in a row: one per number or code.
     pub fn slots(&self) -> usize {
         match &self.encoding {
-            Encoding::Category { .. } => 1,
+            Encoding::Category { .. } | Encoding::Span => 1,
             Encoding::Text { slots, .. } => *slots,
-            _ => self.width(),
+            _ => self.unit(),
         }
     }
 
@@ -125,6 +153,7 @@ impl Column {
             Encoding::Binary { values: [a, b], .. } if a == b => {
                 format!("the value {} stands twice", quoted(a))
             }
+            Encoding::Span => return None,
             Encoding::Binary { mean, .. } if (0.0..=1.0).contains(mean) => return None,
             Encoding::Binary { mean, .. } => format!("a mean of {mean}, expected 0 to 1"),
             Encoding::Text { buckets, slots, ngrams, scale, .. } => {
@@ -141,6 +170,18 @@ impl Column {
             }
         };
         Some(format!("column {}: {found}", quoted(&self.name)))
+    }
+
+    /// Why a window that came from a file is none that a column can have; `None` if it is good.
+    pub fn window_problem(&self, has_span: bool) -> Option<String> {
+        if self.window == 0 || (has_span && self.window <= MAX_WINDOW && !self.is_span()) {
+            return None;
+        }
+        let Column { name, window, .. } = self;
+        Some(format!(
+            "column {}: a window of {window} rows, expected at most {MAX_WINDOW}, of sentences",
+            quoted(name)
+        ))
     }
 }
 

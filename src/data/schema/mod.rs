@@ -3,7 +3,7 @@
 mod check;
 pub mod columns;
 
-use crate::config::{Scale, TaskKind};
+use crate::config::{Pool, Scale, Scheme, Sentences, TaskKind};
 use crate::data::table::arrays::Arrays;
 use crate::data::table::options::{Header, Options};
 use crate::data::value::dates::DateOrder;
@@ -22,8 +22,9 @@ pub struct Spread {
     pub slots: usize,
     /// First input.
     pub input: usize,
-    /// Number of inputs. If the slots hold codes, the inputs start as zeros, and each code adds
-    /// `scale` to the input of its number, or `scale` times its learned vector to all inputs.
+    /// Number of inputs for one row of the window. If the slots hold codes, the inputs start as
+    /// zeros, and each code adds `scale` to the input of its number, or `scale` times its learned
+    /// vector to all inputs.
     pub width: usize,
     /// Whether the slots hold codes; if not, each slot is an input.
     pub codes: bool,
@@ -31,6 +32,25 @@ pub struct Spread {
     pub scale: f32,
     /// Number of codes with a learned vector of `width` numbers; 0 = each code is an input.
     pub vectors: usize,
+    /// Rows on each side whose slots give inputs too, `width` for each row from the first to the
+    /// last; 0 = the row alone.
+    pub window: usize,
+    /// The code of rows beyond the ends of a sentence; `None` = there is none.
+    pub beyond: Option<u32>,
+    /// Whether its only slot is the place of the row in its sentence, which gives no inputs.
+    pub is_span: bool,
+}
+
+impl Spread {
+    /// Number of rows whose slots give inputs.
+    pub fn places(&self) -> usize {
+        2 * self.window + 1
+    }
+
+    /// Number of all of its inputs.
+    pub fn inputs(&self) -> usize {
+        self.places() * self.width
+    }
 }
 
 /// What the columns of a data set mean. It is kept as `schema.json` beside a model, and `evaluate`
@@ -69,6 +89,12 @@ pub struct Reading {
     /// Names for the columns of arrays, in order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arrays: Option<Arrays>,
+    /// How files of sentences become rows; `None` = rows are no tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sentences: Option<Sentences>,
+    /// Columns of the training file, if it was one of sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
 }
 
 impl Default for Reading {
@@ -82,6 +108,8 @@ impl Default for Reading {
             aside,
             indices,
             arrays,
+            sentences: None,
+            names: Vec::new(),
         }
     }
 }
@@ -111,6 +139,8 @@ impl Reading {
             delimiter: self.delimiter.and_then(|c| u8::try_from(c).ok()),
             header,
             arrays: self.arrays.clone(),
+            sentences: self.sentences.clone(),
+            names: self.names.clone(),
         }
     }
 }
@@ -151,7 +181,7 @@ impl Input {
     /// the inputs with a gradient are contiguous.
     pub fn spread(&self) -> Vec<Spread> {
         let Input::Columns { columns } = self else { return Vec::new() };
-        if !columns.iter().any(Column::has_codes) {
+        if !columns.iter().any(|column| column.has_codes() || column.is_span()) {
             return Vec::new();
         }
         let (mut slot, mut learned) = (0, 0);
@@ -162,12 +192,15 @@ impl Input {
                 slot,
                 slots: column.slots(),
                 input: *input,
-                width: column.width(),
+                width: column.unit(),
                 codes: column.has_codes(),
                 scale: column.code_scale(),
                 vectors: column.vectors(),
+                window: column.window,
+                beyond: column.beyond().map(|code| code as u32),
+                is_span: column.is_span(),
             };
-            *input += spread.width;
+            *input += spread.inputs();
             slot += spread.slots;
             spread
         };
@@ -182,6 +215,9 @@ pub struct Column {
     pub name: String,
     /// Texts that mean "blank".
     pub missing: Vec<String>,
+    /// Rows of a sentence on each side of a token whose cells give it inputs too; 0 = none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub window: usize,
     /// What its cells mean.
     #[serde(flatten)]
     pub encoding: Encoding,
@@ -259,6 +295,9 @@ pub enum Encoding {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         range: Option<Range>,
     },
+    /// The place of a token in its sentence: the number of tokens before it, and 65,536 times that
+    /// of those behind it. It gives no inputs, but says where the windows of others end.
+    Span,
     /// The words of a text, and perhaps its character n-grams, are hashed to buckets (see
     /// `value/words.rs`). Each bucket has an input that counts them, or a learned vector; the
     /// vectors are summed.
@@ -297,6 +336,7 @@ impl Encoding {
             Encoding::Category { .. } => "category",
             Encoding::Binary { .. } => "binary",
             Encoding::Date { .. } => "date",
+            Encoding::Span => "span",
             Encoding::Text { .. } => "text",
         }
     }
@@ -341,6 +381,15 @@ pub struct Target {
     /// loss is not divided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean: Option<f64>,
+    /// How labels mark spans (tags).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<Scheme>,
+    /// How the values of the tokens of a sentence become one, if labels are those of sentences.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<Pool>,
+    /// Whether a label that no training row has is one that is not found, instead of an error.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub open: bool,
     /// For each column, the number of labelled rows in the training part: per class, per negative
     /// and positive (binary and multilabel), or in all (regression and count).
     pub counts: Vec<Vec<u64>>,
@@ -361,6 +410,9 @@ impl Target {
             notations: Vec::new(),
             scales: Vec::new(),
             mean: None,
+            scheme: None,
+            pool: None,
+            open: false,
         }
     }
 

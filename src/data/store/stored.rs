@@ -305,7 +305,7 @@ fn dataset(path: &Path, part: Part, shape: &PartMeta, storage: Storage) -> Optio
         (None, storage) => Features::Stored(Arc::new(stored(file, path, part, shape, storage))),
     };
     let weights = weights.map(|values| values.into_iter().map(f32::from_bits).collect());
-    Some(Dataset { rows: shape.rows, features, labels, weights, table: None })
+    Some(Dataset { rows: shape.rows, features, labels, weights, table: None, tokens: None })
 }
 
 /// A file that is hashed as it is read.

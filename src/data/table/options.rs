@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::config::Sentences;
 use crate::data::table::arrays::Arrays;
 
 /// How files are to be read, as far as their formats leave it open.
@@ -13,6 +14,10 @@ pub struct Options {
     pub header: Header,
     /// Names for the columns of arrays; `None` = they are called after the file.
     pub arrays: Option<Arrays>,
+    /// How files of sentences become rows; `None` = as their endings say.
+    pub sentences: Option<Sentences>,
+    /// Columns that there may be in files of sentences; empty = all.
+    pub names: Vec<String>,
 }
 
 /// Where the column names of a text file come from.

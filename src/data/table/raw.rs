@@ -36,6 +36,8 @@ pub struct Raw {
     pub delimiter: Option<u8>,
     /// The smallest and the largest index that occur, if columns are known by their indices.
     pub indices: Option<[u32; 2]>,
+    /// What the user should know about how the files were read.
+    pub notes: Vec<String>,
     /// Where rows came from, ascending by first row.
     origins: Vec<Origin>,
 }
@@ -100,10 +102,26 @@ impl Raw {
             sparse: false,
             delimiter: None,
             indices,
+            notes: Vec::new(),
             origins,
         };
         table.check_rows()?;
         Ok(table)
+    }
+
+    /// A table of several files, each with its place, its first row, and the lines of its rows.
+    ///
+    /// # Errors
+    /// The errors of [`Raw::new`].
+    pub(crate) fn of_files(
+        place: &str,
+        names: Vec<String>,
+        columns: Vec<RawColumn>,
+        files: Vec<(String, usize, Lines)>,
+    ) -> anyhow::Result<Raw> {
+        let origin = |(place, first, lines)| Origin { place, first, lines, has_lines: true };
+        let origins = files.into_iter().map(origin).collect();
+        Ok(Raw { origins, ..Raw::new(place, names, columns, None)? })
     }
 
     /// Position of a column.
@@ -162,6 +180,7 @@ impl Raw {
             sparse,
             delimiter,
             indices,
+            notes: Vec::new(),
         }
     }
 

@@ -173,6 +173,8 @@ fn table(model: &Model, graph: &mut Graph, columns: &[Column]) -> Result<Value> 
                 let doc = encoding_of(&column.encoding).unwrap_or_default();
                 blocks.add(graph.input(name, Type::Float, &[column.width()], doc), width);
             }
+            // Models of sentences are refused before.
+            Encoding::Span => {}
             Encoding::Text { buckets, scale, .. } => {
                 let doc = encoding_of(&column.encoding).unwrap_or_default();
                 let x = graph.input(name, Type::Float, &[*buckets], doc);

@@ -47,7 +47,7 @@ pub fn names(model: &Model, inputs: &[String]) -> (Vec<Names>, Vec<String>) {
 pub fn outputs(graph: &mut Graph, head: &Head, target: &Target, logits: &Value, names: &Names) {
     let z = graph.cast(logits, Type::Double);
     let (predicted, shares) = match head.kind {
-        TaskKind::Multiclass => {
+        TaskKind::Multiclass | TaskKind::Tags => {
             let shares = graph.node("Softmax", &[&z], &[("axis", Content::Int(1))]);
             let keep = [("axis", Content::Int(1)), ("keepdims", Content::Int(0))];
             let place = graph.node("ArgMax", &[logits], &keep);

@@ -86,6 +86,8 @@ fn parts(model: &Model, nodes: &[Value]) -> BTreeSet<&'static str> {
             Encoding::Binary { .. } => parts.extend(["binaries", "values"]),
             Encoding::Date { .. } => parts.extend(["dates", "blanks", "patterns"]),
             Encoding::Text { .. } => parts.extend(["words", "patterns"]),
+            // Sentences are not exported.
+            Encoding::Span => {}
         }
     }
     parts

@@ -52,7 +52,7 @@ pub enum LabelKind {
 fn cells(network: &Network, labels: LabelShape) -> Vec<LabelKind> {
     let of_head = |head: &Head| {
         let cell = match head.kind {
-            TaskKind::Multiclass => LabelKind::Class(head.classes.len()),
+            TaskKind::Multiclass | TaskKind::Tags => LabelKind::Class(head.classes.len()),
             TaskKind::Binary | TaskKind::Multilabel => LabelKind::Class(2),
             TaskKind::Regression => LabelKind::Number,
             TaskKind::Count => LabelKind::Count,
@@ -68,15 +68,17 @@ fn cells(network: &Network, labels: LabelShape) -> Vec<LabelKind> {
 }
 
 /// The columns of a shape: first numbers, then codes, then codes with vectors, whose inputs come
-/// before all others. Empty where all columns are numbers.
+/// before all others; the place in a sentence, where columns have windows. Empty where all columns
+/// are numbers.
 fn spread(shape: &CaseShape) -> Vec<Spread> {
     if shape.codes.is_empty() && shape.vectors.is_empty() {
         return Vec::new();
     }
-    let learned = shape.vectors.iter().map(|(_, _, width)| width).sum::<usize>();
-    let numbers =
-        shape.inputs - learned - shape.codes.iter().map(|(_, width)| width).sum::<usize>();
-    let mut columns = vec![Spread {
+    let (window, places) = (shape.window, 2 * shape.window + 1);
+    let learned = places * shape.vectors.iter().map(|(_, _, width)| width).sum::<usize>();
+    let coded = places * shape.codes.iter().map(|(_, width)| width).sum::<usize>();
+    let numbers = (shape.inputs - learned - coded) / places;
+    let plain = Spread {
         slot: 0,
         slots: numbers,
         input: learned,
@@ -84,16 +86,27 @@ fn spread(shape: &CaseShape) -> Vec<Spread> {
         codes: false,
         scale: 1.0,
         vectors: 0,
-    }];
-    let (mut slot, mut input) = (numbers, learned + numbers);
+        window,
+        beyond: None,
+        is_span: false,
+    };
+    let mut columns = vec![plain];
+    let beyond = |codes: usize| (window > 0).then(|| codes as u32 - 1);
+    let (mut slot, mut input) = (numbers, learned + places * numbers);
     for &(slots, width) in shape.codes {
-        columns.push(Spread { slot, slots, input, width, codes: true, scale: 0.5, vectors: 0 });
-        (slot, input) = (slot + slots, input + width);
+        let (codes, scale, beyond) = (true, 0.5, beyond(width));
+        columns.push(Spread { slot, slots, input, width, codes, scale, beyond, ..plain });
+        (slot, input) = (slot + slots, input + places * width);
     }
     input = 0;
     for &(slots, vectors, width) in shape.vectors {
-        columns.push(Spread { slot, slots, input, width, codes: true, scale: 0.75, vectors });
-        (slot, input) = (slot + slots, input + width);
+        let column = Spread { slot, slots, input, width, vectors, ..plain };
+        columns.push(Spread { codes: true, scale: 0.75, beyond: beyond(vectors), ..column });
+        (slot, input) = (slot + slots, input + places * width);
+    }
+    if window > 0 {
+        let column = Spread { slot, slots: 1, input, width: 0, window: 0, ..plain };
+        columns.push(Spread { is_span: true, ..column });
     }
     columns
 }
@@ -199,6 +212,7 @@ fn network(shape: &CaseShape) -> Network {
         column: format!("c{i}"),
         values,
         width,
+        places: 2 * shape.window + 1,
     };
     let embeddings = shape.vectors.iter().enumerate().map(embedding).collect();
     Network {

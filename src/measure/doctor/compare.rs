@@ -144,11 +144,13 @@ fn label(case: &Case, stream: u64, index: usize) -> u32 {
 /// A random cell of a row: the bits of a number, a code, or no code.
 fn cell(case: &Case, stream: u64, index: usize) -> u32 {
     let slots: usize = case.spread.iter().map(|s| s.slots).sum();
-    let of_codes = case
-        .spread
-        .iter()
-        .find(|s| s.codes && (s.slot..s.slot + s.slots).contains(&(index % slots)));
-    let Some(column) = of_codes else {
+    let mut columns = case.spread.iter();
+    let of_slot = columns.find(|s| (s.slot..s.slot + s.slots).contains(&(index % slots)));
+    if of_slot.is_some_and(|column| column.is_span) {
+        let drawn = below(16, 7, Purpose::Synthetic, stream, index as u64) as u32;
+        return drawn % 4 | (drawn / 4) << 16;
+    }
+    let Some(column) = of_slot.filter(|column| column.codes) else {
         return number(case.scale, stream, index as u64, false).to_bits();
     };
     let codes = if column.vectors > 0 { column.vectors } else { column.width };

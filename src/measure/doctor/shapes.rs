@@ -47,6 +47,8 @@ pub(super) struct CaseShape {
     pub(super) codes: &'static [(usize, usize)],
     /// Columns of categories with vectors: (slots, vectors, numbers per vector).
     pub(super) vectors: &'static [(usize, usize, usize)],
+    /// Rows on each side whose columns are inputs of a row, too.
+    pub(super) window: usize,
 }
 
 pub(super) const ADAM: OptimizerKind = OptimizerKind::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
@@ -74,6 +76,7 @@ pub(super) const BASE: CaseShape = CaseShape {
     labels: LabelShape { weighted: false, blanks: false },
     codes: &[],
     vectors: &[],
+    window: 0,
 };
 
 /// A trunk whose layers are added to what they read.

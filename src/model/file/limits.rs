@@ -77,7 +77,7 @@ fn embeddings_problem(network: &Network) -> Option<String> {
     };
     let learned = embeddings
         .iter()
-        .try_fold(0_usize, |sum, e| sum.checked_add(e.width))
+        .try_fold(0_usize, |sum, e| sum.checked_add(e.inputs()?))
         .filter(|sum| *sum <= network.inputs);
     embeddings.iter().find_map(size).or_else(|| {
         learned.is_none().then(|| format!("more than {} inputs from embeddings", network.inputs))
@@ -130,7 +130,7 @@ fn head_problem(head: &Head) -> Option<String> {
 fn shape_problem(head: &Head) -> Option<String> {
     let (classes, columns) = (head.classes.len(), head.columns.len());
     let (has_classes, has_columns) = match head.kind {
-        TaskKind::Multiclass => (classes >= 2, columns == 0),
+        TaskKind::Multiclass | TaskKind::Tags => (classes >= 2, columns == 0),
         TaskKind::Binary => (classes == 2, columns == 0),
         TaskKind::Multilabel | TaskKind::Regression => (classes == 0, columns >= 1),
         TaskKind::Count => (classes == 0, columns == 0),

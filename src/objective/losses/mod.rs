@@ -5,7 +5,6 @@ mod pointwise_losses;
 mod softmax_cross_entropy;
 mod table;
 
-use crate::config::TaskKind;
 use crate::model::network::Head;
 use crate::plan::{Chunk, Scene};
 use crate::schedule::Dispatch;
@@ -17,7 +16,7 @@ pub use table::{class_weights, heads, is_plain};
 /// Losses, hits and gradients of the logits of all heads for a chunk of rows: a dispatch for
 /// multiclass heads, and one for the others.
 pub fn dispatches(scene: &Scene, chunk: Chunk) -> Vec<Dispatch> {
-    let classes = |head: &Head| head.kind == TaskKind::Multiclass;
+    let classes = |head: &Head| head.kind.has_logits_of_classes();
     let of = |wanted: bool| {
         (0..scene.network.tasks.len())
             .filter(move |t| classes(&scene.network.tasks[*t]) == wanted)

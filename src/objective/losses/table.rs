@@ -1,7 +1,6 @@
 //! The common parts of the kernels of losses: the table of heads, the table of class weights, and
 //! the denominators.
 
-use crate::config::TaskKind;
 use crate::kernels::params;
 use crate::model::loss::Loss;
 use crate::model::network::{Head, Network};
@@ -59,7 +58,7 @@ fn weights_before(network: &Network, task: usize) -> Option<usize> {
 
 /// Whether a multiclass head has neither class weights nor label smoothing nor a focal loss.
 pub fn is_plain(head: &Head) -> bool {
-    head.kind == TaskKind::Multiclass && head.loss == Loss::cross_entropy()
+    head.kind.has_logits_of_classes() && head.loss == Loss::cross_entropy()
 }
 
 /// Binds the buffers of both kernels of losses, and states what they read and write.

@@ -31,9 +31,10 @@ pub(super) fn embedding_backward<T: Real>(a: &Arguments<T>) {
         let mut sums = vec![T::Wide::of(0.0); e.values as usize * width];
         for cell in 0..p.rows * e.slots {
             let code = codes[(e.codes + cell) as usize];
+            let input = e.input + cell % e.slots / e.place * e.width;
             for d in (0..width).filter(|_| code < e.values) {
                 sums[code as usize * width + d] +=
-                    delta[(p.delta + cell / e.slots * p.width + e.input) as usize + d].wide();
+                    delta[(p.delta + cell / e.slots * p.width + input) as usize + d].wide();
             }
         }
         for (i, sum) in sums.into_iter().enumerate() {

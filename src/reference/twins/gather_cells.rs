@@ -1,7 +1,7 @@
 //! `gather_cells`: the rows of a chunk, from a segment of the data set whose columns are still to
 //! become inputs.
 
-use super::rows::row_in_segment;
+use super::rows::{row_in_segment, row_of_batch};
 use crate::kernels::params::{self, NONE, Spread, spread};
 use crate::reference::Arguments;
 use crate::reference::parts::{BLOCK, cut};
@@ -17,13 +17,14 @@ pub(super) fn gather_cells<T: Real>(a: &Arguments<T>) {
     let parameters = &parameters[..];
     let spreads = &a.table::<Spread>("spreads")[..p.columns as usize];
     let kept: Vec<&Spread> = spreads.iter().filter(|s| s.kind == spread::KEPT).collect();
-    let place = |s: &&Spread| s.input as usize..(s.input + p.rows * s.slots) as usize;
+    let per_row = |s: &Spread| (s.places * s.slots) as usize;
+    let place = |s: &&Spread| s.input as usize..s.input as usize + p.rows as usize * per_row(s);
     let codes = cut(&mut codes, kept.iter().map(place).collect());
     let codes = codes.into_iter().zip(&kept);
     let mut codes: Vec<_> =
-        codes.map(|(codes, s)| codes.chunks_mut((BLOCK * s.slots as usize).max(1))).collect();
+        codes.map(|(codes, s)| codes.chunks_mut((BLOCK * per_row(s)).max(1))).collect();
     let (rows, width) = (p.rows as usize, p.width as usize);
-    let (slots, tasks, first) = (p.slots as usize, p.tasks as usize, p.target_x as usize);
+    let (tasks, first) = (p.tasks as usize, p.target_x as usize);
     let inputs = inputs[first..first + rows * width].chunks_mut((BLOCK * width).max(1));
     let labels = labels[..rows * tasks].chunks_mut((BLOCK * tasks).max(1));
     let parts = inputs.zip(labels).enumerate().map(|(block, (inputs, labels))| {
@@ -36,36 +37,80 @@ pub(super) fn gather_cells<T: Real>(a: &Arguments<T>) {
             let order = (p.shuffled == 1).then_some(order);
             let segment = p.segment_first..p.segment_first + p.segment_rows;
             let place = p.chunk_first + (block * BLOCK + r) as u32;
-            let row = row_in_segment(step, place, order, segment);
-            if row.is_none() && p.fill == 1 {
-                continue;
+            let row = row_of_batch(step, place, order);
+            match row_in_segment(step, place, order, segment) {
+                Some(row) => labels.copy_from_slice(&data_labels[row * tasks..][..tasks]),
+                None if p.fill == 0 => labels.fill(NONE),
+                None => {}
             }
-            inputs.fill(T::of(0.0));
-            let cells = row.map(|row| &data[row * slots..][..slots]);
             for (codes, s) in codes.iter_mut().zip(&kept) {
-                let (width, slot) = (s.slots as usize, s.slot as usize);
-                let codes = &mut codes[r * width..][..width];
-                match cells {
-                    Some(cells) => codes.copy_from_slice(&cells[slot..][..width]),
-                    None => codes.fill(NONE),
+                let codes =
+                    codes[r * per_row(s)..][..per_row(s)].chunks_mut((s.slots as usize).max(1));
+                for (place, codes) in (0..).zip(codes) {
+                    match found(&p, data, row, s.offset.wrapping_add(place)) {
+                        Found::Here(cells) => {
+                            codes.copy_from_slice(&cells[s.slot as usize..][..codes.len()])
+                        }
+                        Found::Beyond => codes.fill(s.beyond),
+                        Found::Nowhere => codes.fill(NONE),
+                        Found::Elsewhere => {}
+                    }
                 }
             }
-            let (Some(row), Some(cells)) = (row, cells) else {
-                labels.fill(NONE);
-                continue;
-            };
-            labels.copy_from_slice(&data_labels[row * tasks..][..tasks]);
             for s in spreads.iter().filter(|s| s.kind != spread::KEPT) {
-                let cells = &cells[s.slot as usize..][..s.slots as usize];
-                spread_cells(s, cells, parameters, &mut inputs[s.input as usize..]);
+                let inputs = &mut inputs[s.input as usize..][..s.width as usize];
+                match found(&p, data, row, s.offset) {
+                    Found::Here(cells) => {
+                        let cells = &cells[s.slot as usize..][..s.slots as usize];
+                        spread_cells(s, cells, parameters, inputs)
+                    }
+                    Found::Beyond if s.kind == spread::NUMBERS => inputs.fill(T::of(0.0)),
+                    Found::Beyond => {
+                        spread_cells(s, &vec![s.beyond; s.slots as usize], parameters, inputs)
+                    }
+                    Found::Nowhere => inputs.fill(T::of(0.0)),
+                    Found::Elsewhere => {}
+                }
             }
         }
         None
     });
 }
 
-/// Adds the cells of a column to its inputs: numbers, one-hot codes, or the sum of vectors.
+/// What a line of the table of columns finds at a row.
+enum Found<'d> {
+    /// The cells of the row.
+    Here(&'d [u32]),
+    /// The end of the sentence.
+    Beyond,
+    /// No row, behind the batch.
+    Nowhere,
+    /// Another segment.
+    Elsewhere,
+}
+
+/// What there is some rows behind a row of the data set, `None` behind the batch.
+fn found<'d>(p: &params::GatherCells, data: &'d [u32], row: Option<u32>, offset: u32) -> Found<'d> {
+    let local = row.map(|row| row.wrapping_add(offset).wrapping_sub(p.segment_first));
+    let Some(local) = local.filter(|local| *local < p.segment_rows) else {
+        return match (p.fill, row) {
+            (1, _) => Found::Elsewhere,
+            (_, Some(_)) if offset != 0 => Found::Beyond,
+            _ => Found::Nowhere,
+        };
+    };
+    let cells = &data[local as usize * p.slots as usize..][..p.slots as usize];
+    let is_inside = match offset.cast_signed() {
+        0 => true,
+        after @ 1.. => cells[p.span as usize] & 0xffff >= after.cast_unsigned(),
+        before => cells[p.span as usize] >> 16 >= before.unsigned_abs(),
+    };
+    if is_inside { Found::Here(cells) } else { Found::Beyond }
+}
+
+/// Writes the inputs of the cells of a column: numbers, one-hot codes, or the sum of vectors.
 fn spread_cells<T: Real>(s: &Spread, cells: &[u32], parameters: &[T], inputs: &mut [T]) {
+    inputs.fill(T::of(0.0));
     for (i, &cell) in cells.iter().enumerate() {
         match s.kind {
             spread::NUMBERS => inputs[i] = T::from(f32::from_bits(cell)),

@@ -217,6 +217,7 @@ fn sample(data: &Dataset, rows: &[u32]) -> Result<Dataset> {
         labels: labels.collect(),
         weights: data.weights.as_ref().map(|w| chosen().map(|row| w[row]).collect()),
         table: None,
+        tokens: data.tokens.clone(),
     })
 }
 

@@ -150,7 +150,7 @@ impl TaskFacts {
         let kind = truth.head.kind;
         let columns = 0..truth.labels.len();
         let seen = match kind {
-            TaskKind::Multiclass => Seen::Classes(Classes::of(truth)),
+            TaskKind::Multiclass | TaskKind::Tags => Seen::Classes(Classes::of(truth)),
             TaskKind::Binary | TaskKind::Multilabel => {
                 Seen::YesNo(columns.map(|column| YesNo::of(truth, column)).collect())
             }

@@ -7,7 +7,8 @@
 //! likelihoods).
 
 use crate::config::TaskKind;
-use crate::data::{Dataset, UNLABELLED};
+use crate::data::Dataset;
+use crate::data::tokens::is_trained;
 use crate::model::loss::Loss;
 use crate::model::network::Head;
 
@@ -51,7 +52,7 @@ impl<'a> TaskLabels<'a> {
         let weight = move |row: usize| self.weights.map_or(1.0, |weights| f64::from(weights[row]));
         let cells =
             self.columns[column].iter().enumerate().map(move |(row, label)| (*label, weight(row)));
-        cells.filter(|(label, weight)| *label != UNLABELLED && *weight > 0.0)
+        cells.filter(|(label, weight)| is_trained(*label) && *weight > 0.0)
     }
 
     /// The sum of the weights of each class in a column; other labels do not count.
@@ -88,7 +89,7 @@ type WeightedSum = (f64, f64);
 pub fn baseline(head: &Head, train: TaskLabels, part: TaskLabels) -> Option<Baseline> {
     let columns = 0..part.columns.len();
     let (sum, weight) = match head.kind {
-        TaskKind::Multiclass => of_classes(
+        TaskKind::Multiclass | TaskKind::Tags => of_classes(
             &head.loss,
             &shares(&train.classes(0, head.outputs())),
             &part.classes(0, head.outputs()),

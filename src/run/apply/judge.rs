@@ -1,10 +1,14 @@
 //! The metrics of a part, computed exactly on the host from the logits of a network and the labels.
 
 use crate::config::TaskKind;
+use crate::data::tokens::{Tokens, is_trained};
 use crate::data::{Dataset, Schema, Target, UNLABELLED};
 use crate::model::network::{Head, Network};
 use crate::run::apply::evaluate::Measured;
 use crate::run::apply::probability::sigmoid;
+use crate::run::apply::tags::Decoder;
+use crate::run::metrics::multiclass::first_largest;
+use crate::run::metrics::spans::Counts;
 use crate::run::metrics::{self, binary, count, multiclass, multilabel, regression};
 use crate::run::train::point::TaskPoint;
 
@@ -62,6 +66,7 @@ pub fn truths<'a>(
     let truth = |(task, head): (usize, &'a Head)| Truth {
         head,
         target: &schema.targets[task],
+        tokens: data.tokens.as_deref().map(|tokens| (tokens, network.first_cell(task))),
         labels: &data.labels[network.first_cell(task)..][..head.cells()],
         weights: data.weights.as_deref(),
         logits: &measured.logits[task],
@@ -75,6 +80,8 @@ pub struct Truth<'a> {
     pub head: &'a Head,
     /// What its labels mean.
     pub target: &'a Target,
+    /// The sentences of the part, and the number of its first label column.
+    tokens: Option<(&'a Tokens, usize)>,
     /// One vector per label column.
     pub labels: &'a [Vec<u32>],
     weights: Option<&'a [f32]>,
@@ -116,6 +123,7 @@ impl Truth<'_> {
     fn metrics(&self) -> Vec<(&'static str, f64)> {
         let metrics = match self.head.kind {
             TaskKind::Multiclass => self.multiclass(),
+            TaskKind::Tags => self.tags(),
             TaskKind::Binary => self.binary(),
             TaskKind::Multilabel => self.multilabel(),
             TaskKind::Regression => self.regression(),
@@ -127,7 +135,7 @@ impl Truth<'_> {
     /// The labelled rows of a column.
     pub fn labelled(&self, column: usize) -> Labelled {
         let labels = &self.labels[column];
-        let rows: Vec<usize> = (0..labels.len()).filter(|row| labels[*row] != UNLABELLED).collect();
+        let rows: Vec<usize> = (0..labels.len()).filter(|row| is_trained(labels[*row])).collect();
         let weights =
             self.weights.map(|weights| rows.iter().map(|row| f64::from(weights[*row])).collect());
         Labelled { labels: rows.iter().map(|row| labels[*row]).collect(), weights, rows }
@@ -160,11 +168,74 @@ impl Truth<'_> {
             .top_k
             .filter(|k| *k < classes)
             .and_then(|k| multiclass::top_k(&logits, classes, &labels, k, weights));
+        let seen = self.seen();
+        let share = |share: Option<f64>| share.map(|share| share * seen);
         vec![
-            ("accuracy", multiclass::accuracy(&logits, classes, &labels, weights)),
-            ("top_k", top_k),
+            ("accuracy", share(multiclass::accuracy(&logits, classes, &labels, weights))),
+            ("top_k", share(top_k)),
             ("macro_f1", multiclass::macro_f1(&logits, classes, &labels, weights)),
             ("log_loss", multiclass::log_loss(&logits, classes, &labels, weights)),
+        ]
+    }
+
+    /// The share of the labels, by weight, that the training part has, too: what it does not have
+    /// is never found.
+    fn seen(&self) -> f64 {
+        let weight = |row: usize| self.weights.map_or(1.0, |weights| f64::from(weights[row]));
+        let labels = self.labels.first().into_iter().flatten().enumerate();
+        let mut sums = [0.0; 2];
+        for (row, label) in labels.filter(|(_, label)| **label != UNLABELLED) {
+            sums[usize::from(is_trained(*label))] += weight(row);
+        }
+        if sums[0] > 0.0 { sums[1] / (sums[0] + sums[1]) } else { 1.0 }
+    }
+
+    /// The class of each row, as the scheme of the tags allows.
+    pub fn decoded(&self) -> Vec<usize> {
+        let (Some((tokens, _)), Some(scheme)) = (self.tokens, self.target.scheme) else {
+            return self.logits.chunks_exact(self.head.outputs()).map(first_largest).collect();
+        };
+        let (decoder, outputs) = (Decoder::new(&self.head.classes, scheme), self.head.outputs());
+        let of = |rows: std::ops::Range<usize>| {
+            decoder.decode(&self.logits[rows.start * outputs..rows.end * outputs])
+        };
+        tokens.sentences().flat_map(of).collect()
+    }
+
+    /// Spans and single tokens, as they are predicted. A token without a label, or of weight zero,
+    /// is outside of all spans.
+    fn tags(&self) -> Vec<(&'static str, Option<f64>)> {
+        let (decoded, labels) = (self.decoded(), &self.labels[0]);
+        let weight = |row: usize| self.weights.map_or(1.0, |weights| f64::from(weights[row]));
+        let (mut counts, mut sums) = (Counts::default(), [0.0; 2]);
+        let label = |row: usize| match (labels[row], self.tokens) {
+            (UNLABELLED, _) => None,
+            (label, _) if is_trained(label) => Some(self.head.classes[label as usize].as_str()),
+            (label, Some((tokens, column))) => Some(tokens.text(column, label)),
+            (_, None) => Some(""),
+        };
+        for rows in self.tokens.iter().flat_map(|(tokens, _)| tokens.sentences()) {
+            let mut pairs = Vec::with_capacity(rows.len());
+            for row in rows {
+                let found = self.head.classes[decoded[row]].as_str();
+                let pair = label(row).filter(|_| weight(row) > 0.0).map(|label| (label, found));
+                if let Some((label, found)) = pair {
+                    sums[0] += weight(row) * f64::from(u8::from(label == found));
+                    sums[1] += weight(row);
+                }
+                pairs.push(pair.unwrap_or(("O", "O")));
+            }
+            let (truth, found): (Vec<&str>, Vec<&str>) = pairs.into_iter().unzip();
+            counts.add(&truth, &found);
+        }
+        let (logits, Labelled { labels, weights, .. }) = self.classes();
+        let classes = self.head.outputs();
+        vec![
+            ("f1", counts.f1()),
+            ("precision", counts.precision()),
+            ("recall", counts.recall()),
+            ("accuracy", Some(sums[0] / sums[1]).filter(|share| share.is_finite())),
+            ("log_loss", multiclass::log_loss(&logits, classes, &labels, weights.as_deref())),
         ]
     }
 

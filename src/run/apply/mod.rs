@@ -9,4 +9,5 @@ pub mod output;
 pub mod predict;
 pub mod probability;
 pub mod stored;
+pub mod tags;
 pub mod together;

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::config::TaskKind;
 use crate::data::table::shape::CellKind;
 use crate::data::table::wholes::Width;
+use crate::data::tokens::Tokens;
 use crate::data::write::csv;
 use crate::data::write::parquet::Writer;
 use crate::data::{Dataset, Scaling, Target};
@@ -22,12 +23,15 @@ use crate::model::file::Model;
 use crate::model::network::Head;
 pub use crate::run::apply::output::Format;
 use crate::run::apply::probability::{sigmoid, softmax};
+use crate::run::apply::tags::Decoder;
 use crate::run::metrics::multiclass::first_largest;
 
 /// The prediction for one row and one task.
 enum Prediction<'m> {
     /// The predicted class, and the probability of each class.
     Class(&'m str, Vec<f64>),
+    /// The predicted tag.
+    Tag(&'m str),
     /// A probability or a number for each label column.
     Numbers(Vec<f64>),
 }
@@ -37,17 +41,41 @@ struct Predicted<'m> {
     head: &'m Head,
     target: &'m Target,
     logits: &'m [f32],
+    /// The tag of each row, if the task has tags.
+    tags: Vec<usize>,
+    /// The first row of the sentence of each row, if labels are those of sentences.
+    firsts: Vec<u32>,
 }
 
-/// The tasks of a model; `logits` are [rows, outputs] for each.
-fn tasks<'m>(model: &'m Model, logits: &'m [Vec<f32>]) -> Vec<Predicted<'m>> {
+/// The tasks of a model; `logits` are [rows, outputs] for each, and `tokens` the sentences of the
+/// rows.
+fn tasks<'m>(
+    model: &'m Model,
+    tokens: Option<&Tokens>,
+    logits: &'m [Vec<f32>],
+) -> Vec<Predicted<'m>> {
     let heads = model.network.tasks.iter().zip(&model.schema.targets).zip(logits);
-    heads.map(|((head, target), logits)| Predicted { head, target, logits }).collect()
+    let task = |((head, target), logits): ((&'m Head, &'m Target), &'m Vec<f32>)| {
+        let (mut tags, mut firsts) = (Vec::new(), Vec::new());
+        for rows in tokens.into_iter().flat_map(Tokens::sentences) {
+            if let Some(scheme) = target.scheme {
+                let outputs = head.outputs();
+                let logits = &logits[rows.start * outputs..rows.end * outputs];
+                tags.extend(Decoder::new(&head.classes, scheme).decode(logits));
+            }
+            if target.pool.is_some() {
+                firsts.extend(rows.clone().map(|_| rows.start as u32));
+            }
+        }
+        Predicted { head, target, logits, tags, firsts }
+    };
+    heads.map(task).collect()
 }
 
 impl<'m> Predicted<'m> {
     /// The logits of a row.
     fn logits(&self, row: usize) -> &'m [f32] {
+        let row = self.firsts.get(row).map_or(row, |first| *first as usize);
         let outputs = self.head.outputs();
         &self.logits[row * outputs..][..outputs]
     }
@@ -58,6 +86,10 @@ impl<'m> Predicted<'m> {
         match self.head.kind {
             TaskKind::Multiclass => {
                 Prediction::Class(&self.head.classes[first_largest(z)], softmax(z))
+            }
+            TaskKind::Tags => {
+                let class = self.tags.get(row).copied().unwrap_or_else(|| first_largest(z));
+                Prediction::Tag(&self.head.classes[class])
             }
             TaskKind::Binary => {
                 let p = sigmoid(z[0]);
@@ -87,7 +119,7 @@ impl<'m> Predicted<'m> {
             TaskKind::Multiclass | TaskKind::Binary => &self.head.classes,
             TaskKind::Multilabel => &self.head.columns,
             TaskKind::Regression if self.head.columns.len() > 1 => &self.head.columns,
-            TaskKind::Regression | TaskKind::Count => &[],
+            TaskKind::Regression | TaskKind::Count | TaskKind::Tags => &[],
         }
     }
 
@@ -100,6 +132,9 @@ impl<'m> Predicted<'m> {
     fn logit_names(&self) -> Vec<String> {
         let name = &self.head.name;
         match (self.head.kind, self.names()) {
+            (TaskKind::Tags, _) => {
+                self.head.classes.iter().map(|class| format!("{name}:logit:{class}")).collect()
+            }
             (TaskKind::Binary, [_, positive]) => vec![format!("{name}:logit:{positive}")],
             (_, []) => vec![format!("{name}:logit")],
             (_, names) => names.iter().map(|column| format!("{name}:logit:{column}")).collect(),
@@ -111,7 +146,7 @@ impl<'m> Predicted<'m> {
 fn header(model: &Model, data: &Dataset, with_logits: bool) -> Vec<String> {
     let mut columns = data.table.as_ref().map_or(vec!["row".to_string()], |t| t.header.clone());
     let logits = vec![Vec::new(); model.network.tasks.len()];
-    for task in tasks(model, &logits) {
+    for task in tasks(model, None, &logits) {
         let name = &task.head.name;
         let own = task.has_task_column().then(|| name.clone());
         let numbers = task.names().iter().map(|column| format!("{name}:{column}"));
@@ -218,6 +253,7 @@ fn record<'d>(
                 cells.push(Cell::Text(class.into()));
                 cells.extend(probabilities.into_iter().map(Cell::Share));
             }
+            Prediction::Tag(tag) => cells.push(Cell::Text(tag.into())),
             Prediction::Numbers(numbers) if task.head.kind == TaskKind::Multilabel => {
                 cells.extend(numbers.into_iter().map(Cell::Share))
             }
@@ -267,7 +303,7 @@ impl<'m, W: Write> Sheet<'m, W> {
             Format::Parquet => {
                 let logits: Vec<Vec<f32>> =
                     model.network.tasks.iter().map(|head| vec![0.0; head.outputs()]).collect();
-                let first = record(&tasks(model, &logits), data, 0, with_logits);
+                let first = record(&tasks(model, None, &logits), data, 0, with_logits);
                 let kind = |(column, cell): (usize, &Cell)| match cell {
                     Cell::Text(_) => CellKind::Text,
                     Cell::Whole(_) => data
@@ -294,7 +330,7 @@ impl<'m, W: Write> Sheet<'m, W> {
     /// # Errors
     /// Errors of the writer.
     pub fn add(&mut self, data: &Dataset, logits: &[Vec<f32>]) -> std::io::Result<()> {
-        let tasks = tasks(self.model, logits);
+        let tasks = tasks(self.model, data.tokens.as_deref(), logits);
         for row in 0..data.rows {
             let cells = record(&tasks, data, row, self.with_logits);
             match &mut self.to {
@@ -352,7 +388,7 @@ fn line(format: Format, names: &[String], cells: &[Cell]) -> String {
 /// All predictions as one JSON document: a list of rows. `logits` are [rows, outputs] for each
 /// task.
 pub fn json(model: &Model, data: &Dataset, logits: &[Vec<f32>], with_logits: bool) -> Value {
-    let tasks = tasks(model, logits);
+    let tasks = tasks(model, data.tokens.as_deref(), logits);
     let named = |names: &[String], values: &[f64]| -> Map<String, Value> {
         names.iter().cloned().zip(values.iter().map(|v| json!(v))).collect()
     };
@@ -363,6 +399,7 @@ pub fn json(model: &Model, data: &Dataset, logits: &[Vec<f32>], with_logits: boo
                 Prediction::Class(class, probabilities) => {
                     json!({"class": class, "probabilities": named(task.names(), &probabilities)})
                 }
+                Prediction::Tag(tag) => json!({"class": tag}),
                 Prediction::Numbers(numbers) if task.names().is_empty() => {
                     json!({"value": numbers[0]})
                 }

@@ -127,7 +127,7 @@ fn mean_of_row(head: &Head, first: &Target, each: Vec<(&[f32], &Target)>) -> Vec
     };
     let ln = |x: f64| x.max(f64::MIN_POSITIVE).ln();
     let output = |i: usize| match head.kind {
-        TaskKind::Multiclass => ln(mean(&|z, _| softmax(z)[i])),
+        TaskKind::Multiclass | TaskKind::Tags => ln(mean(&|z, _| softmax(z)[i])),
         TaskKind::Binary | TaskKind::Multilabel => {
             ln(mean(&|z, _| sigmoid(z[i]))) - ln(mean(&|z, _| sigmoid(-z[i])))
         }

@@ -28,10 +28,12 @@ struct Column {
 }
 
 /// The name of the metric that tasks of a type are compared by: the primary one, for numbers the
-/// root of the mean squared error, which has a scale where R² has none.
+/// root of the mean squared error, which has a scale where R² has none, and for tags the accuracy,
+/// since spans are not single rows.
 pub fn measure(kind: TaskKind) -> &'static str {
     match kind {
         TaskKind::Regression => "rmse",
+        TaskKind::Tags => "accuracy",
         other => other.metrics()[0],
     }
 }
@@ -53,7 +55,7 @@ impl Sample {
             let label = |row: u32| labels[row as usize];
             let number = |row: u32| f64::from(f32::from_bits(label(row)));
             let pair = |row: u32| match head.kind {
-                TaskKind::Multiclass => {
+                TaskKind::Multiclass | TaskKind::Tags => {
                     let of_row = &logits[row as usize * outputs..][..outputs];
                     let class = multiclass::first_largest(of_row) as u32;
                     (1.0, f64::from(u8::from(class == label(row))))
@@ -103,7 +105,7 @@ impl Column {
     fn value(&self, kind: TaskKind, weights: &[f64]) -> Option<f64> {
         let weights = Some(weights);
         match kind {
-            TaskKind::Multiclass => {
+            TaskKind::Multiclass | TaskKind::Tags => {
                 let sum: f64 = weights?.iter().sum();
                 let hits: f64 = self.found.iter().zip(weights?).map(|(hit, w)| hit * w).sum();
                 Some(hits / sum).filter(|share| share.is_finite())

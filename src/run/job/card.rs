@@ -148,6 +148,9 @@ fn predicts(head: &Head, target: &Target) -> String {
         TaskKind::Multiclass => {
             format!("one of {} classes of {columns}: {}", head.classes.len(), some(&head.classes))
         }
+        TaskKind::Tags => {
+            format!("one of {} tags {columns}: {}", head.classes.len(), some(&head.classes))
+        }
         TaskKind::Binary => format!(
             "{columns}: {}, the second above a probability of {}",
             some(&head.classes),
@@ -204,6 +207,7 @@ fn becomes(column: &Column) -> String {
         Encoding::Date { indicator, .. } => {
             format!("years, and points on circles{}", of_blanks(indicator))
         }
+        Encoding::Span => "the place of the token in its sentence, for windows".to_owned(),
         Encoding::Text { buckets, embed, .. } => match embed {
             0 => format!("words in {buckets} buckets, one input each"),
             width => format!("words in {buckets} buckets, a learned vector of {width} each"),

@@ -16,6 +16,7 @@ pub mod curves;
 pub mod multiclass;
 pub mod multilabel;
 pub mod regression;
+pub mod spans;
 
 /// Unweighted mean of the values that are defined.
 pub fn mean(values: &[Option<f64>]) -> Option<f64> {

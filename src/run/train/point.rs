@@ -187,9 +187,9 @@ impl Sums {
 /// Names of the metrics that a training point has; a step computes them.
 pub fn of_training(head: &Head) -> &'static [&'static str] {
     match (head.kind, losses::is_plain(head)) {
-        (TaskKind::Multiclass, true) => &["accuracy", "log_loss"],
-        (TaskKind::Multiclass | TaskKind::Binary | TaskKind::Multilabel, _) => &["accuracy"],
+        (TaskKind::Multiclass | TaskKind::Tags, true) => &["accuracy", "log_loss"],
         (TaskKind::Regression | TaskKind::Count, _) => &[],
+        _ => &["accuracy"],
     }
 }
 

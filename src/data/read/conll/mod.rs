@@ -1,0 +1,165 @@
+//! Reads sentences whose tokens have labels: CoNLL files, with a token a line and a blank line
+//! between sentences, or a sentence a line. A row of the table is a token, or a token with one
+//! predicate of its sentence.
+//!
+//! Beside the columns of the file there are those of comments (`# key = value`), of the features in
+//! a column `feats` or `misc` (`feats.Gender`), what is made of words (`form.lower`, `form.suffix2`,
+//! `form.shape`), the number of the sentence, and the place in it.
+
+mod predicates;
+mod rows;
+mod tokens;
+mod words;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::config::Sentences;
+use crate::data::read::files;
+use crate::data::read::reader::{self, Chunked};
+use crate::data::read::stream::Window;
+use crate::data::table::options::Options;
+use crate::data::table::raw::Raw;
+use crate::fault::Fault;
+use predicates::Predicates;
+use rows::Rows;
+use tokens::Parser;
+
+pub use tokens::{MOST_TOKENS, is_token};
+
+/// The format of CoNLL files, and of sentences in lines.
+pub struct Conll;
+
+/// The reason why a file is read only as a whole.
+const WHOLE_ONLY: &str = "sentences are read as a whole";
+
+impl reader::Reader for Conll {
+    fn endings(&self) -> &'static [&'static str] {
+        &["conllu", "conll", "iob", "iob2", "bio", "conll2003"]
+    }
+
+    fn may_be_gzip(&self) -> bool {
+        true
+    }
+
+    fn read(&self, path: &Path, _stem: &str, options: &Options) -> anyhow::Result<Raw> {
+        read(&[path.to_owned()], options)
+    }
+
+    fn read_all(&self, paths: &[PathBuf], _stem: &str, options: &Options) -> anyhow::Result<Raw> {
+        read(paths, options)
+    }
+
+    fn indivisible(&self, _paths: &[PathBuf]) -> anyhow::Result<Option<&'static str>> {
+        Ok(Some(WHOLE_ONLY))
+    }
+
+    fn open(&self, path: &Path, _: &str, _: &Options) -> anyhow::Result<Box<dyn Chunked>> {
+        let hint = "read it as a whole: give it more memory (data.memory)";
+        Err(Fault::data(path.display(), WHOLE_ONLY).hint(hint).into())
+    }
+}
+
+/// Reads files as one table.
+///
+/// # Errors
+/// 66 if a file cannot be read; 65 if a line is malformed, or there is no token.
+pub fn read(paths: &[PathBuf], options: &Options) -> anyhow::Result<Raw> {
+    let name = paths.first().map(|path| path.to_string_lossy()).unwrap_or_default();
+    let mut table = Table::new(options, &name)?;
+    for path in paths {
+        let (file, size) = files::open(path)?;
+        table.read(file, &path.display().to_string(), size)?;
+    }
+    table.finish()
+}
+
+/// Reads one stream; `size` is the size of the file, or 0 if it is not known.
+///
+/// # Errors
+/// The errors of [`read`].
+pub fn read_from(
+    reader: impl Read,
+    place: &str,
+    size: u64,
+    options: &Options,
+) -> anyhow::Result<Raw> {
+    let mut table = Table::new(options, place)?;
+    table.read(reader, place, size)?;
+    table.finish()
+}
+
+/// A table that is being read.
+struct Table {
+    sentences: Sentences,
+    predicates: Option<Predicates>,
+    rows: Rows,
+    hashes: Vec<(String, String)>,
+    places: Vec<String>,
+    /// Lines of several words, and empty tokens, which are no rows.
+    passed: [usize; 2],
+}
+
+impl Table {
+    /// An empty table; a file is read by its ending where the options say nothing.
+    fn new(options: &Options, name: &str) -> anyhow::Result<Table> {
+        let by_name = || Sentences::by_name(name);
+        let sentences = options.sentences.clone().or_else(by_name).ok_or_else(|| {
+            Fault::data(name, "is no file of sentences by its name")
+                .hint("say data.format = \"conll\" or \"lines\"")
+        })?;
+        let predicates = sentences.predicate.as_deref().map(Predicates::new);
+        let rows = Rows::new(&sentences, &options.names);
+        Ok(Table {
+            sentences,
+            predicates,
+            rows,
+            hashes: Vec::new(),
+            places: Vec::new(),
+            passed: [0; 2],
+        })
+    }
+
+    /// Reads the sentences of a file.
+    fn read(&mut self, reader: impl Read, place: &str, size: u64) -> anyhow::Result<()> {
+        let mut window = Window::new(reader, place, size)?;
+        let mut parser = Parser::new(&self.sentences, self.predicates.is_some());
+        let before = self.rows.sentences();
+        self.rows.begin_file(place);
+        while let Some(sentence) = parser.next(&mut window)? {
+            match &self.predicates {
+                None => self.rows.add(&sentence, None)?,
+                Some(predicates) => {
+                    for of_predicate in predicates.of(&sentence, parser.names())? {
+                        self.rows.add(&sentence, Some(&of_predicate))?;
+                    }
+                    self.rows.end_sentence();
+                }
+            }
+        }
+        if before == self.rows.sentences() {
+            return Err(Fault::data(place, "the file has no sentence")
+                .hint("give a token a line, and a blank line behind each sentence")
+                .into());
+        }
+        self.passed = [0, 1].map(|i| self.passed[i] + parser.passed[i]);
+        self.places.push(place.to_owned());
+        self.hashes.push(window.finish()?);
+        Ok(())
+    }
+
+    /// The table.
+    fn finish(self) -> anyhow::Result<Raw> {
+        let [ranges, empty] = self.passed;
+        let mut raw = self.rows.finish(&self.places, self.predicates.as_ref())?;
+        raw.hashes = self.hashes;
+        if ranges + empty > 0 {
+            raw.notes.push(format!(
+                "{}: {ranges} lines of several words and {empty} empty tokens of CoNLL-U are no \
+                 rows",
+                raw.place
+            ));
+        }
+        Ok(raw)
+    }
+}

@@ -1,0 +1,228 @@
+//! Cuts files of sentences into sentences, tokens and cells.
+
+use std::io::Read;
+
+use crate::config::{Sentences, Written};
+use crate::data::read::stream::Window;
+use crate::data::read::text::MAX_RECORD;
+use crate::fault::{Fault, quoted};
+
+/// The largest number of tokens of a sentence; a place in it takes 16 bits.
+pub const MOST_TOKENS: usize = 65_535;
+/// The largest number of cells of a line.
+const MOST_CELLS: usize = 4096;
+/// The longest value of a comment that becomes a column, in bytes.
+const MOST_COMMENT: usize = 256;
+/// The mark between the tokens of a line and the label of the sentence.
+pub const MARK: &str = " <=> ";
+
+/// A sentence: its tokens, each with its cells and its line, and its comments.
+#[derive(Debug, Default)]
+pub struct Sentence {
+    /// For each token its cells, in the order of the columns.
+    pub tokens: Vec<Vec<String>>,
+    /// For each token its line.
+    pub lines: Vec<u64>,
+    /// Keys and values of comments, and the label of the sentence.
+    pub comments: Vec<(String, String)>,
+    /// Where it begins, for messages.
+    pub place: String,
+}
+
+/// Cuts one file.
+pub struct Parser<'s> {
+    sentences: &'s Sentences,
+    /// Whether lines may have further columns, one per predicate.
+    has_arguments: bool,
+    /// Cells of a line, once it is known.
+    width: Option<usize>,
+    /// Names of the columns that the file has.
+    names: Vec<String>,
+    /// Lines of several words, and empty tokens, which are no rows.
+    pub passed: [usize; 2],
+}
+
+/// Whether the line of a CoNLL file is a token, given the number of cells that lines have.
+pub fn is_token(line: &str, begun: bool, width: Option<usize>) -> bool {
+    if !line.starts_with('#') || begun || line.contains('\t') {
+        return true;
+    }
+    // A token may be "#". A comment is what has another number of words, or says something.
+    let words = line.split_ascii_whitespace().count();
+    !line.contains(" = ") && width.is_some_and(|width| width == words) && words > 1
+}
+
+impl<'s> Parser<'s> {
+    /// The parser of a file; with arguments, lines may have further columns.
+    pub fn new(sentences: &'s Sentences, has_arguments: bool) -> Parser<'s> {
+        Parser { sentences, has_arguments, width: None, names: Vec::new(), passed: [0; 2] }
+    }
+
+    /// The names of the columns that the file has.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The next sentence; `None` at the end.
+    ///
+    /// # Errors
+    /// 65 with the line if it is malformed.
+    pub fn next<R: Read>(&mut self, window: &mut Window<R>) -> anyhow::Result<Option<Sentence>> {
+        match self.sentences.format {
+            Written::Conll => self.next_conll(window),
+            Written::Lines => self.next_line(window),
+        }
+    }
+
+    fn next_conll<R: Read>(&mut self, window: &mut Window<R>) -> anyhow::Result<Option<Sentence>> {
+        let mut sentence = Sentence::default();
+        loop {
+            let (place, number) = (window.place(), window.line());
+            let Some(line) = window.next_line(MAX_RECORD)? else { break };
+            let begun = !sentence.tokens.is_empty();
+            match line.trim() {
+                "" if begun => break,
+                "" => sentence.comments.clear(),
+                text if is_token(text, begun, self.width) => {
+                    if let Some(cells) = self.cells(&line, &place)? {
+                        if !begun {
+                            sentence.place = place;
+                        }
+                        sentence.tokens.push(cells);
+                        sentence.lines.push(number);
+                        check_length(&sentence)?;
+                    }
+                }
+                text => sentence.comments.extend(comment(text)),
+            }
+        }
+        self.check_names(&sentence)?;
+        Ok((!sentence.tokens.is_empty()).then_some(sentence))
+    }
+
+    /// The cells of a token; `None` for a line that is no row.
+    fn cells(&mut self, line: &str, place: &str) -> Result<Option<Vec<String>>, Fault> {
+        let cells: Vec<String> = match line.contains('\t') {
+            true => line.split('\t').map(|cell| cell.trim().to_owned()).collect(),
+            false => line.split_ascii_whitespace().map(str::to_owned).collect(),
+        };
+        let names = &self.sentences.columns;
+        let width = *self.width.get_or_insert(cells.len());
+        let fits = cells.len() == width || (self.has_arguments && cells.len() >= names.len());
+        if cells.len() > MOST_CELLS || !fits {
+            let found = format!("{} columns, the lines before have {width}", cells.len());
+            return Err(Fault::data(place, found)
+                .hint("give every token the same columns, and a blank line between sentences"));
+        }
+        let is_known = names.is_empty() || cells.len() <= names.len();
+        if !is_known && !self.has_arguments {
+            let found = format!("{} columns, data.columns names {}", cells.len(), names.len());
+            return Err(Fault::data(place, found).hint("name all columns, in order"));
+        }
+        if names.first().is_some_and(|name| name == "id") {
+            for (passed, sign) in self.passed.iter_mut().zip(['-', '.']) {
+                let numbers = cells[0].split_once(sign);
+                let digits =
+                    |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+                if numbers.is_some_and(|(from, to)| digits(from) && digits(to)) {
+                    *passed += 1;
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(cells))
+    }
+
+    /// Finds the names of the columns when the first sentence is there.
+    fn check_names(&mut self, sentence: &Sentence) -> Result<(), Fault> {
+        let (Some(first), true) = (sentence.tokens.first(), self.names.is_empty()) else {
+            return Ok(());
+        };
+        let given = &self.sentences.columns;
+        let all = given.len().max(if given.is_empty() { first.len() } else { 0 });
+        let width = self.width.unwrap_or(first.len()).min(all);
+        let number = |at: usize| at.to_string();
+        let name = |at: usize| given.get(at).cloned().unwrap_or_else(|| number(at));
+        self.names = (0..width).map(name).collect();
+        if self.names.contains(&self.sentences.word) {
+            return Ok(());
+        }
+        let found = format!(
+            "{} columns, and none is {}, which holds the words",
+            self.names.len(),
+            quoted(&self.sentences.word)
+        );
+        Err(Fault::data(&sentence.place, found)
+            .hint("say data.columns and data.word, or give a file with this column"))
+    }
+
+    /// A sentence of a file with one in each line.
+    fn next_line<R: Read>(&mut self, window: &mut Window<R>) -> anyhow::Result<Option<Sentence>> {
+        loop {
+            let (place, number) = (window.place(), window.line());
+            let Some(line) = window.next_line(MAX_RECORD)? else { return Ok(None) };
+            let line = line.trim();
+            if line.is_empty() {
+                continue;
+            }
+            let sentence = self.of_line(line, place, number)?;
+            self.check_names(&sentence)?;
+            check_length(&sentence)?;
+            return Ok(Some(sentence));
+        }
+    }
+
+    fn of_line(&mut self, line: &str, place: String, number: u64) -> Result<Sentence, Fault> {
+        let names = &self.sentences.columns;
+        let (tokens, label) = match (names.get(2), line.rsplit_once(MARK)) {
+            (Some(name), Some((tokens, label))) => (tokens, Some((name, label.trim()))),
+            _ => (line, None),
+        };
+        let words: Vec<&str> = tokens.split_ascii_whitespace().collect();
+        let labels = words.iter().filter(|word| token(word).is_some()).count();
+        let is_labelled = labels == words.len();
+        if words.is_empty() || (!is_labelled && (label.is_some() || self.width == Some(2))) {
+            let odd = words.iter().find(|word| token(word).is_none()).copied();
+            let found = odd.map_or("no token".to_owned(), |odd| {
+                format!("{} is no token with its label", quoted(odd))
+            });
+            let hint = "write token:label token:label <=> label of the sentence";
+            return Err(Fault::data(place, found).hint(hint));
+        }
+        self.width.get_or_insert(if is_labelled { 2 } else { 1 });
+        let cells = |word: &&str| match token(word).filter(|_| is_labelled) {
+            Some((word, label)) => vec![word.to_owned(), label.to_owned()],
+            None => vec![(*word).to_owned()],
+        };
+        Ok(Sentence {
+            tokens: words.iter().map(cells).collect(),
+            lines: vec![number; words.len()],
+            comments: label
+                .map(|(name, label)| (name.clone(), label.to_owned()))
+                .into_iter()
+                .collect(),
+            place,
+        })
+    }
+}
+
+/// A token and its label, at its last colon.
+fn token(word: &str) -> Option<(&str, &str)> {
+    word.rsplit_once(':').filter(|(word, label)| !word.is_empty() && !label.is_empty())
+}
+
+/// Key and value of a comment, if it has them; a long value is no column.
+fn comment(text: &str) -> Option<(String, String)> {
+    let (key, value) = text.trim_start_matches('#').split_once('=')?;
+    let (key, value) = (key.trim(), value.trim());
+    let fits = !key.is_empty() && key.len() <= 64 && value.len() <= MOST_COMMENT;
+    (fits && key != "text").then(|| (key.to_owned(), value.to_owned()))
+}
+
+fn check_length(sentence: &Sentence) -> Result<(), Fault> {
+    if sentence.tokens.len() <= MOST_TOKENS {
+        return Ok(());
+    }
+    let found = format!("a sentence of more than {MOST_TOKENS} tokens");
+    Err(Fault::data(&sentence.place, found).hint("put a blank line between sentences"))
+}
