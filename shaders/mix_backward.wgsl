@@ -3,12 +3,16 @@
 // The delta of a node that dense layers read, too, is added to what they made of it. A workgroup
 // does 8 rows of a node, each with 8 lanes. Where the width is a multiple of four, a lane does four
 // values at once, else one after another. Mixes are added in the order of the table.
+//
+// A pooled mix gives each row of a sentence an equal part of the delta of its first row (mean), or
+// all of it to the row of the largest value, the first one of equal ones (maximum).
 
 struct Params {
     rows: u32,           // rows of the chunk
     // the group: receivers [first_receiver, first_receiver + receivers)
     first_receiver: u32,
     receivers: u32,
+    spans: u32,          // the first span, or NONE where no mix is pooled
 }
 
 struct Receiver {
@@ -31,8 +35,39 @@ struct Share {
 @group(0) @binding(3) var<storage, read> mixes: array<Mix>;
 @group(0) @binding(4) var<storage, read> logits: array<f32>;
 @group(0) @binding(5) var<storage, read> mix_delta: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read> slope: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read_write> delta: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read> slope: array<vec4<f32>>; // and the values of pooled nodes
+@group(0) @binding(7) var<storage, read> spans: array<u32>;
+@group(0) @binding(8) var<storage, read_write> delta: array<vec4<f32>>;
+
+// Whether there are pooled mixes: code that is masked out takes time on software adapters.
+override POOLS: bool = false;
+
+// The delta that a pooled mix gives one value of a row; `unit` is the place of the value in its
+// row.
+fn unpooled(node: Mix, row: u32, unit: u32) -> f32 {
+    let span = spans[params.spans + row];
+    if (span == NONE) {
+        return 0.0;
+    }
+    let first = row - (span & 0xffffu);
+    let rows = (span & 0xffffu) + (span >> 16u) + 1u;
+    let p = node.delta + first * node.width + unit;
+    let value = mix_delta[p / 4u][p % 4u];
+    if (node.pool == 1u) {
+        return value / f32(rows);
+    }
+    var best = first;
+    var largest = 0.0;
+    for (var i = first; i < first + rows; i++) {
+        let place = node.x + i * node.width + unit;
+        let x = slope[place / 4u][place % 4u];
+        if (i == first || x > largest) {
+            best = i;
+            largest = x;
+        }
+    }
+    return select(0.0, value, best == row);
+}
 
 // The weight of a term for a row. That of a mask differs from value to value: see below.
 fn weight(node: Mix, row: u32, term: u32) -> f32 {
@@ -57,6 +92,10 @@ fn one(receiver: Receiver, row: u32, place: u32) -> f32 {
     for (var i = 0u; i < receiver.shares; i++) {
         let share = shares[receiver.first_share + i];
         let node = mixes[share.mix];
+        if (POOLS && node.pool > 0u) {
+            sum += unpooled(node, row, place - row * node.width);
+            continue;
+        }
         let p = node.delta + place;
         var value = weight(node, row, share.term) * mix_delta[p / 4u][p % 4u];
         if (node.is_mask == 1u) {
@@ -88,7 +127,7 @@ fn mix_backward(@builtin(workgroup_id) group: vec3<u32>,
         return;
     }
     let first = row * receiver.width;
-    if ((receiver.width & 3u) == 0u) {
+    if ((receiver.width & 3u) == 0u && !POOLS) {
         for (var u = 4u * (lane % 8u); u < receiver.width; u += 32u) {
             var value = four(receiver, row, first + u);
             if (receiver.slope != NONE) {

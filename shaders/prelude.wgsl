@@ -102,6 +102,8 @@ struct Mix {
     weights: u32,    // [rows, terms] among the logits; NONE where all are 1
     is_mask: u32,    // 1: [rows, width] weights, one per value of the only term
     weighs: u32,     // 1: the gradients of the weights are needed
+    pool: u32,       // 0: no; 1, 2: mean, maximum of the only term over the tokens of a sentence
+    x: u32,          // [rows, width] of the only term, where it is pooled
 }
 
 // The kind of a loss of classes; the other kinds stand in pointwise_losses.wgsl.

@@ -61,7 +61,7 @@ records! {
     /// A weighted sum of the values of nodes of equal width.
     "Mix" Mix {
         width: u32, terms: u32, first_term: u32, y: u32, delta: u32, weights: u32, is_mask: u32,
-        weighs: u32,
+        weighs: u32, pool: u32, x: u32,
     }
     /// A term of a mix.
     "Term" Term { x: u32 }
@@ -152,13 +152,13 @@ records! {
         capacity: u32,
     }
     /// Parameters of `mix_forward`.
-    "Params" MixForward { rows: u32, first_mix: u32, mixes: u32 }
+    "Params" MixForward { rows: u32, first_mix: u32, mixes: u32, spans: u32 }
     /// Parameters of `mix_dots`.
     "Params" MixDots { rows: u32, first_mix: u32, mixes: u32 }
     /// Parameters of `gate_backward`.
     "Params" GateBackward { rows: u32, chunk_first: u32, first_gate: u32, gates: u32 }
     /// Parameters of `mix_backward`.
-    "Params" MixBackward { rows: u32, first_receiver: u32, receivers: u32 }
+    "Params" MixBackward { rows: u32, first_receiver: u32, receivers: u32, spans: u32 }
     /// Parameters of `constant_backward`.
     "Params" ConstantBackward { rows: u32, first: u32, constants: u32, accumulate: u32 }
     /// Parameters of `task_products`.

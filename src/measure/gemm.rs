@@ -170,7 +170,7 @@ impl Single {
             objective: &objective,
             optimizer: Some(&optimizer),
             tuning: &tuning,
-            parts: &[PartShape { name: "train".into(), rows, bytes: None }],
+            parts: &[PartShape { name: "train".into(), rows, bytes: None, tokens: None }],
             batch: rows,
             shuffled: false,
             spread: &[],

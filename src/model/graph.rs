@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::ops::Index;
 
-use crate::config::Activation;
+use crate::config::{Activation, Pool};
 
 /// The largest number of nodes of a graph; a model file has room for fewer.
 pub const MAX_NODES: usize = 10_000;
@@ -101,6 +101,9 @@ pub enum By {
     },
     /// One coefficient per value of the only term: the sigmoid of the sum of these gates.
     Mask(Vec<NodeId>),
+    /// No coefficients: the values of the only term, over all tokens of a sentence, become one in
+    /// the row of its first token. In other rows they are 0.
+    Pool(Pool),
 }
 
 /// The way from the values of a gate to the coefficients of `n` terms.
@@ -224,6 +227,11 @@ impl Graph {
         levels(&self.nodes)
     }
 
+    /// Whether tokens of sentences are pooled, so that a batch has whole sentences.
+    pub fn pools(&self) -> bool {
+        self.nodes.iter().any(|node| matches!(node.op, Op::Mix { by: By::Pool(_), .. }))
+    }
+
     /// The nodes on which the output of a task depends, its own included, by place.
     pub fn needed_by(&self, task: usize) -> Vec<bool> {
         let is_output = |n: &Node| n.role == Role::Output && n.owner == Owner::Task(task);
@@ -302,7 +310,7 @@ fn reads(node: &Node) -> Vec<NodeId> {
 /// The gates of a mix.
 pub fn gates(by: &By) -> &[NodeId] {
     match by {
-        By::Sum => &[],
+        By::Sum | By::Pool(_) => &[],
         By::Gate { gate, .. } => std::slice::from_ref(gate),
         By::Mask(gates) => gates,
     }
@@ -407,6 +415,23 @@ impl Draft {
         self.push_mix(name.into(), aligned, by)
     }
 
+    /// Adds the values of a node pooled over the tokens of each sentence.
+    ///
+    /// # Errors
+    /// As [`Draft::push`].
+    pub fn pool(
+        &mut self,
+        name: &str,
+        from: NodeId,
+        pool: Pool,
+        owner: Owner,
+    ) -> Result<NodeId, String> {
+        let (width, start) = (self.nodes[from.0].width, Start::Usual);
+        let op = Op::Mix { terms: vec![from], by: By::Pool(pool) };
+        let (name, role) = (name.to_owned(), Role::Hidden);
+        self.push(Node { name, series: None, width, op, owner, role, start })
+    }
+
     fn push_mix(&mut self, name: String, terms: Vec<NodeId>, by: By) -> Result<NodeId, String> {
         let first = &self.nodes[terms[0].0];
         let (width, owner, start) = (first.width, first.owner, Start::Usual);
@@ -490,6 +515,7 @@ fn mixes_problem(nodes: &[Node], levels: &[usize]) -> Option<String> {
         };
         let gate = match by {
             By::Sum => true,
+            By::Pool(_) => terms.len() == 1,
             By::Gate { gate, rule } => nodes[gate.0].width == rule.values(terms.len()),
             By::Mask(gates) => {
                 let fits = |gate: &NodeId| {

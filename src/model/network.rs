@@ -4,7 +4,9 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::loss::{Loss, weight_of};
-use crate::config::{self, Activation, Architecture, ClassWeights, Config, Init, Task, TaskKind};
+use crate::config::{
+    self, Activation, Architecture, ClassWeights, Config, Init, Pool, Task, TaskKind,
+};
 use crate::data::value::alike::Lookup;
 use crate::data::{Input, Schema, Target};
 use crate::fault::{Fault, quoted};
@@ -110,6 +112,9 @@ pub struct Head {
     /// k of the metric `top_k` (multiclass).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_k: Option<usize>,
+    /// How the values of the tokens of a sentence become one; `None` = each row has a label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<Pool>,
 }
 
 impl Head {
@@ -126,6 +131,7 @@ impl Head {
             loss: Loss::cross_entropy(),
             threshold: None,
             top_k: None,
+            pool: None,
         }
     }
 
@@ -256,6 +262,7 @@ fn head(task: &Task, target: &Target) -> Head {
         loss: Loss::new(&task.loss, target),
         threshold: None,
         top_k: (task.kind == TaskKind::Multiclass).then_some(task.top_k),
+        pool: task.pool,
     }
 }
 

@@ -3,6 +3,7 @@
 use super::groups::Backward;
 use super::layers::{Planner, Values};
 use super::mixing::{MixGroup, TermGroup};
+use crate::config::Pool;
 use crate::kernels::params::{self, Gate, Mix, NONE, Receiver, Share, Term, rule};
 use crate::model::graph::{By, NodeId, Op, Role, Rule, code_bits};
 
@@ -64,6 +65,12 @@ impl Planner<'_> {
             weights: gate.map_or(NONE, |gate| gate.weights),
             is_mask: u32::from(matches!(by, By::Mask(_))),
             weighs: u32::from(gate.is_some_and(|g| g.delta != NONE || g.second_delta != NONE)),
+            pool: match by {
+                By::Pool(Pool::Mean) => 1,
+                By::Pool(Pool::Max) => 2,
+                _ => 0,
+            },
+            x: self.values[terms[0].0].y as u32,
         };
         let mixing = &mut self.plan.mixing;
         if mixing.groups.last().is_none_or(|group| group.level != level) {
@@ -95,7 +102,7 @@ impl Planner<'_> {
     fn place_gate(&mut self, by: &By, terms: &[NodeId], width: usize) -> Option<Gate> {
         let graph = &self.layout.graph;
         let (read, weights, rule) = match by {
-            By::Sum => return None,
+            By::Sum | By::Pool(_) => return None,
             By::Gate { gate, rule } => (vec![*gate], terms.len(), Some(*rule)),
             By::Mask(gates) => (gates.clone(), width, None),
         };

@@ -2,7 +2,10 @@
 //! the buffers.
 
 use super::layers::LayerPlan;
-use crate::data::{Features, Spread};
+use std::sync::Arc;
+
+use crate::data::tokens::Tokens;
+use crate::data::{Dataset, Features, Spread};
 use crate::kernels::params::{self, Dense};
 use crate::kernels::tuning::Tuning;
 use crate::model::graph::{Owner, Role};
@@ -64,16 +67,18 @@ pub struct PartShape {
     pub rows: usize,
     /// Factor on features that are bytes; `None` for features that are f32.
     pub bytes: Option<f32>,
+    /// The sentences of the rows, which stay whole in every step; `None` where rows are no tokens.
+    pub tokens: Option<Arc<Tokens>>,
 }
 
 impl PartShape {
-    /// The shape of a part with these features.
-    pub fn new(name: &str, rows: usize, features: &Features) -> PartShape {
-        let bytes = match features {
+    /// The shape of a part with room for `rows` rows of `data`.
+    pub fn new(name: &str, rows: usize, data: &Dataset) -> PartShape {
+        let bytes = match &data.features {
             Features::U8 { scale, .. } => Some(*scale),
             Features::F32(_) | Features::Cells { .. } | Features::Stored(_) => None,
         };
-        PartShape { name: name.into(), rows, bytes }
+        PartShape { name: name.into(), rows, bytes, tokens: data.tokens.clone() }
     }
 }
 
@@ -223,6 +228,8 @@ pub struct Scene<'a> {
     pub spread: &'a [Spread],
     /// Number of lines of the table of these columns.
     pub columns: usize,
+    /// The first of the places of rows in their sentences among the codes, where tokens are pooled.
+    pub spans: Option<usize>,
     /// The table of embeddings, in their order.
     pub embeddings: Vec<params::Embedding>,
     /// The u32 that a row has for its labels.

@@ -47,6 +47,7 @@ fn makes(node: &Node) -> String {
             By::Sum if terms.len() == 1 => "copy".into(),
             By::Sum => "sum".into(),
             By::Mask(_) => "masked by sigmoid".into(),
+            By::Pool(pool) => format!("{pool} over the sentence"),
             By::Gate { rule: Rule::Linear, .. } => "weighted sum".into(),
             By::Gate { rule: Rule::Softmax, .. } => "weighted by softmax".into(),
             By::Gate { rule: Rule::Select { select, .. }, .. } => format!("{select} are chosen"),

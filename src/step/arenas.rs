@@ -39,10 +39,13 @@ pub(super) fn place_arenas(
     let heads = head_table(program, request, plan);
     let weights = losses::class_weights(request.network);
     let class_weights = spec(program, "class weights", weights.len(), Kind::F32, weights);
-    let spreads = table_spec(program, "columns", &embed::lines(request.spread, embeddings));
+    let spans = embed::spans(request, plan.capacity);
+    let spreads = embed::lines(request.spread, embeddings, spans);
+    let spreads = table_spec(program, "columns", &spreads);
     let cells = plan.capacity * embed::cells_per_row(request.spread);
+    let spans = spans.map_or(0, |_| plan.capacity);
     let [codes, next_cells, first_cells] =
-        [("codes", cells), ("next cells", cells), ("first cells", vectors(embeddings))]
+        [("codes", cells + spans), ("next cells", cells), ("first cells", vectors(embeddings))]
             .map(|(name, len)| spec(program, name, len, Kind::U32, Vec::new()));
     let embeddings = table_spec(program, "embeddings", embeddings);
     let later = Buffer(usize::MAX);

@@ -59,6 +59,26 @@ fn chunk_limit(request: &Request) -> Result<usize> {
     Ok([32, 4].into_iter().find(|n| limit >= *n).map_or(limit, |n| limit / n * n))
 }
 
+/// Checks that a sentence is one chunk, and where tokens are pooled a batch.
+///
+/// # Errors
+/// 69 if it has to be cut.
+fn check_pools(request: &Request, batch: usize, limit: usize) -> Result<()> {
+    let tokens = request.parts.iter().filter_map(|part| part.tokens.as_ref());
+    let longest = tokens.map(|tokens| tokens.longest()).max().unwrap_or(0);
+    let least = if request.layout.graph.pools() { batch.max(longest) } else { longest };
+    if least <= limit {
+        return Ok(());
+    }
+    let found = format!(
+        "{least} tokens of whole sentences have to be in memory at once, and {limit} is all that \
+         fits"
+    );
+    Err(Fault::new(Exit::Unavailable, found)
+        .hint("a smaller train.batch_size, narrower layers, or train.accumulate = 1")
+        .into())
+}
+
 /// Builds the program.
 ///
 /// # Errors
@@ -66,8 +86,11 @@ fn chunk_limit(request: &Request) -> Result<usize> {
 pub fn build(request: &Request) -> Result<Built> {
     let limit = chunk_limit(request)?;
     let batch = if request.optimizer.is_some() { request.batch } else { 1 };
+    check_pools(request, batch, limit)?;
     let longest = request.parts.iter().map(|p| p.rows).max().unwrap_or(1);
-    let evaluate_rows = EVALUATE_ROWS.max(batch).min(limit).min(longest).max(1);
+    let tokens = request.parts.iter().filter_map(|part| part.tokens.as_ref());
+    let sentence = tokens.map(|tokens| tokens.longest()).max().unwrap_or(0);
+    let evaluate_rows = EVALUATE_ROWS.max(batch).max(sentence).min(limit).min(longest).max(1);
     let rows = batch.min(limit).max(evaluate_rows);
     // Whole vec4s of rows, so that blocks of activations begin where a vec4 begins.
     let capacity = if limit >= 4 { rows.next_multiple_of(4) } else { rows };
@@ -91,12 +114,15 @@ pub fn build(request: &Request) -> Result<Built> {
         evaluate.push(builder.evaluate(part, &tables, evaluate_rows));
     }
     let logits = (0..request.network.tasks.len()).map(|t| builder.scene.logits(t)).collect();
-    let counting = builder.scene.counting;
+    let (counting, spans) = (builder.scene.counting, builder.scene.spans);
+    let capacity = builder.scene.plan.capacity;
     let gates = builder.scene.plan.mixing.names.clone();
     let shared_layers = builder.shared_layers();
     let (program, buffers, parts) = (builder.program, builder.scene.buffers, builder.parts);
     let train = turns.map(|turns| turns.train);
     Ok(Built {
+        capacity,
+        spans,
         program,
         buffers,
         parts,

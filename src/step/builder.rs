@@ -60,6 +60,7 @@ impl<'a> Builder<'a> {
         let buffers = place_arenas(&mut program, request, &plan, &embeddings);
         program.flags = layer_flags(&plan, request);
         let counts = request.counts(capacity);
+        let spans = embed::spans(request, capacity);
         let scene = Scene {
             network: request.network,
             layout: request.layout,
@@ -67,7 +68,8 @@ impl<'a> Builder<'a> {
             plan,
             buffers,
             spread: request.spread,
-            columns: embed::lines(request.spread, &embeddings).len(),
+            columns: embed::lines(request.spread, &embeddings, spans).len(),
+            spans,
             embeddings,
             counting: request.counting(),
             counts,

@@ -57,10 +57,12 @@ pub(super) fn embeddings(request: &Request, plan: &LayerPlan) -> Vec<params::Emb
 
 /// The table of columns: one line per column of numbers or of one-hot codes, one per four numbers
 /// of a vector, all of these for each row of a window; then one line per column whose codes are
-/// kept, which only training needs.
+/// kept, which only training needs. Where tokens are pooled, their places in sentences are kept
+/// before these.
 pub(super) fn lines(
     spread: &[data::Spread],
     embeddings: &[params::Embedding],
+    spans: Option<usize>,
 ) -> Vec<params::Spread> {
     let mut tables = embeddings.iter();
     let mut lines = Vec::new();
@@ -75,6 +77,11 @@ pub(super) fn lines(
             }
         }
     }
+    lines.extend(spans.zip(spread.iter().find(|s| s.is_span)).map(|(first, s)| params::Spread {
+        kind: spread::KEPT,
+        input: first as u32,
+        ..plain_line(s, 0)
+    }));
     lines.extend(learned(spread).zip(embeddings).map(|(s, table)| params::Spread {
         kind: spread::KEPT,
         input: table.codes,
@@ -82,6 +89,13 @@ pub(super) fn lines(
         ..plain_line(s, 0)
     }));
     lines
+}
+
+/// The first of the places of rows in their sentences among the codes, behind all others, where
+/// tokens are pooled.
+pub(super) fn spans(request: &Request, capacity: usize) -> Option<usize> {
+    let pools = request.layout.graph.pools();
+    pools.then(|| capacity * cells_per_row(request.spread))
 }
 
 /// The slot with the place of a row in its sentence, or NONE.

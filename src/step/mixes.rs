@@ -22,6 +22,9 @@ fn work(gate: &Gate, rows: usize) -> usize {
     if gate.rule == rule::MASK { rows * gate.values as usize } else { rows }
 }
 
+/// The code of the maximum in [`Mix`].
+const POOL_MAX: u32 = 2;
+
 /// A row behind every batch, where no entropy of gates is counted.
 const BEHIND: u32 = 1 << 31;
 
@@ -111,18 +114,35 @@ impl Builder<'_> {
             rows: rows as u32,
             first_mix: group.first as u32,
             mixes: group.count as u32,
+            spans: self.spans(mixes.iter()),
         };
+        let spans = self.read_spans(mixes.iter(), rows);
         let (x, y) = (usize::from(!group.odd()), usize::from(group.odd()));
         let grid = [rows.div_ceil(MIX_ROWS) as u32, group.count as u32, 1];
         Dispatch::new(&kernels::mix_forward, group.label.clone(), parameters, grid)
             .bind([("mixes", b.mixes), ("terms", b.terms), ("x", b.activations[x])])
-            .bind([("logits", b.logits), ("y", b.activations[y])])
+            .bind([("logits", b.logits), ("spans", b.codes), ("y", b.activations[y])])
+            .constant("POOLS", f64::from(u8::from(!spans.is_empty())))
+            .reads(spans)
             .reads(self.terms(mixes.iter(), b.activations[x], rows))
             .reads(self.weights(mixes.iter(), rows))
             .overwrites(slices(
                 b.activations[y],
                 mixes.iter().map(|mix| block(mix.y, rows, mix.width)),
             ))
+    }
+
+    /// The first of the spans of the rows, or NONE where none of the mixes is pooled.
+    fn spans<'m>(&self, mut mixes: impl Iterator<Item = &'m Mix>) -> u32 {
+        let first = self.scene.spans.filter(|_| mixes.any(|mix| mix.pool > 0));
+        first.map_or(NONE, |first| first as u32)
+    }
+
+    /// The spans of the rows, if one of the mixes is pooled.
+    fn read_spans<'m>(&self, mixes: impl Iterator<Item = &'m Mix>, rows: usize) -> Vec<Slice> {
+        let first = self.spans(mixes);
+        let run = (first != NONE).then_some((first as usize, rows));
+        slices(self.scene.buffers.codes, run)
     }
 
     /// The values of the terms of mixes, each once.
@@ -198,6 +218,7 @@ impl Builder<'_> {
             rows: rows as u32,
             first_receiver: group.first as u32,
             receivers: group.count as u32,
+            spans: NONE,
         };
         let (here, next) = (usize::from(group.odd), usize::from(!group.odd));
         let mut mixes: Vec<u32> =
@@ -205,6 +226,12 @@ impl Builder<'_> {
         mixes.sort_unstable();
         mixes.dedup();
         let mixes = || mixes.iter().map(|mix| &mixing.mixes[*mix as usize]);
+        let parameters = params::MixBackward { spans: self.spans(mixes()), ..parameters };
+        let spans = self.read_spans(mixes(), rows);
+        // The maximum is found again.
+        let pooled = mixes().filter(|mix| mix.pool == POOL_MAX);
+        let pooled: Vec<Slice> =
+            slices(b.activations[here], pooled.map(|mix| block(mix.x, rows, mix.width)));
         let slopes = receivers.iter().filter(|r| r.slope != NONE);
         let delta = |r: &Receiver| block(r.delta, rows, r.width);
         let (added, first): (Vec<&Receiver>, Vec<_>) =
@@ -214,6 +241,10 @@ impl Builder<'_> {
             .bind([("receivers", b.receivers), ("shares", b.shares), ("mixes", b.mixes)])
             .bind([("logits", b.logits), ("mix_delta", b.deltas[next])])
             .bind([("slope", b.activations[here]), ("delta", b.deltas[here])])
+            .bind([("spans", b.codes)])
+            .constant("POOLS", f64::from(u8::from(!spans.is_empty())))
+            .reads(spans)
+            .reads(pooled)
             .reads(self.weights(mixes(), rows))
             .reads(slices(b.deltas[next], mixes().map(|mix| block(mix.delta, rows, mix.width))))
             .reads(slices(b.activations[here], slopes.map(|r| block(r.slope, rows, r.width))))

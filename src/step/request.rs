@@ -146,6 +146,10 @@ pub struct Built {
     pub logits: Vec<(usize, usize)>,
     /// The u32 that a row has for its labels.
     pub counting: Counting,
+    /// Rows that the arenas have room for.
+    pub capacity: usize,
+    /// The first of the places of rows in their sentences among the codes, where tokens are pooled.
+    pub spans: Option<usize>,
     /// Number of tasks.
     pub tasks: usize,
     /// Number of objectives that are balanced: the tasks, and behind them perhaps the couplings.

@@ -47,14 +47,15 @@ impl Builder<'_> {
     ) -> Dispatch {
         let (scene, b) = (&self.scene, &self.scene.buffers);
         let dispatch = dispatch.bind([("parameters", b.parameters), ("codes", b.codes)]);
-        if scene.embeddings.is_empty() {
+        if scene.embeddings.is_empty() && scene.spans.is_none() {
             return dispatch;
         }
-        let kept = if training && scene.trains_embeddings() {
+        let mut kept: Vec<(usize, usize)> = if training && scene.trains_embeddings() {
             scene.cells(chunk.rows).collect()
         } else {
             Vec::new()
         };
+        kept.extend(scene.spans.map(|first| (first, chunk.rows)));
         dispatch
             .constant("VECTORS", 1.0)
             .constant("WHOLE", f64::from(u8::from(scene.whole_vectors())))

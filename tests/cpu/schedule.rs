@@ -186,7 +186,7 @@ impl Case {
         });
         let bytes = self.bytes.then_some(1.0 / 255.0);
         let parts = [("train", self.rows), ("valid", self.rows / 2 + 1)]
-            .map(|(name, rows)| PartShape { name: name.into(), rows, bytes });
+            .map(|(name, rows)| PartShape { name: name.into(), rows, bytes, tokens: None });
         let request = Request {
             network: &network,
             layout: &layout,
@@ -316,7 +316,7 @@ fn a_time_limit_splits_batches_by_the_laws() {
         schedule: Course::Constant,
         warmup_steps: 0,
     };
-    let parts = [PartShape { name: "train".into(), rows: 200, bytes: None }];
+    let parts = [PartShape { name: "train".into(), rows: 200, bytes: None, tokens: None }];
     let request = Request {
         network: &network,
         layout: &layout,

@@ -93,7 +93,8 @@ impl Writer<'_> {
 
     fn mix(&mut self, terms: &[Value], by: &By) -> Value {
         let weighed = match by {
-            By::Sum => terms.to_vec(),
+            // Models of sentences are refused before.
+            By::Sum | By::Pool(_) => terms.to_vec(),
             By::Mask(gates) => {
                 let gates: Vec<Value> =
                     gates.iter().map(|gate| self.made[gate.0].clone()).collect();

@@ -194,7 +194,7 @@ fn listed(model: &Model, node: &Node) -> Value {
             json!([node.name, "dense", from, word(*activation)])
         }
         Op::Constant => json!([node.name, "constant"]),
-        Op::Mix { terms, by: By::Sum } => json!([node.name, "sum", names(terms)]),
+        Op::Mix { terms, by: By::Sum | By::Pool(_) } => json!([node.name, "sum", names(terms)]),
         Op::Mix { terms, by: By::Mask(gates) } => {
             json!([node.name, "mask", name(&terms[0]), names(gates)])
         }

@@ -29,6 +29,10 @@ pub struct Case {
     pub cells: Vec<LabelKind>,
     /// How the cells of a row become inputs, for random data.
     pub spread: Vec<Spread>,
+    /// Rows that the arenas have room for.
+    pub capacity: usize,
+    /// The first of the places of rows in their sentences among the codes, if there are some.
+    pub spans: Option<usize>,
     /// The size of random numbers.
     pub scale: f64,
     /// The blocks of parameters, (offset, length); the gaps between them always hold zeros.
@@ -138,7 +142,8 @@ fn case(shape: &CaseShape, tuning: &Tuning) -> Result<Case> {
         tuning.binding_bytes = shape.binding;
     }
     let [rows, batch, present] = shape.rows;
-    let part = |name: &str, rows| PartShape { name: name.into(), rows, bytes: shape.bytes };
+    let part =
+        |name: &str, rows| PartShape { name: name.into(), rows, bytes: shape.bytes, tokens: None };
     let built = build(&Request {
         network: &network,
         layout: &layout,
@@ -155,10 +160,12 @@ fn case(shape: &CaseShape, tuning: &Tuning) -> Result<Case> {
     let blocks = layout.blocks.iter().map(|b| (b.offset, b.len)).collect();
     Ok(Case {
         name: shape.name,
-        built,
         step: step(rows, present),
         rows,
         cells,
+        capacity: built.capacity,
+        spans: built.spans,
+        built,
         spread,
         scale: shape.scale,
         blocks,

@@ -177,8 +177,12 @@ fn cells(
         bytemuck::cast_slice(&program.buffers[b.embeddings.0].initial);
     let mut codes = vec![NO_CODE; program.buffers[b.codes.0].len];
     for (number, table) in tables.iter().enumerate() {
-        let end = tables.get(number + 1).map_or(codes.len(), |next| next.codes as usize);
+        let own = table.codes as usize + case.capacity * table.slots as usize;
+        let end = tables.get(number + 1).map_or(own, |next| next.codes as usize);
         (table.codes as usize..end).for_each(|i| codes[i] = code(table.values, stream, i as u64));
+    }
+    if let Some(first) = case.spans {
+        spans(&mut codes[first..], case.step.rows as usize);
     }
     if buffer == b.codes {
         return codes;
@@ -205,6 +209,18 @@ fn cells(
         }
     }
     words
+}
+
+/// Places of rows in sentences of one to five tokens, for the rows of a batch.
+fn spans(places: &mut [u32], rows: usize) {
+    let (mut first, mut length) = (0, 1);
+    while first < rows {
+        let end = (first + length).min(rows);
+        for row in first..end {
+            places[row] = (row - first | (end - 1 - row) << 16) as u32;
+        }
+        (first, length) = (end, length % 5 + 1);
+    }
 }
 
 /// Normal numbers over four orders of magnitude.

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::columns::{constant, head, layer, node};
+use super::columns::{add_head, constant, layer, node};
 use crate::config::{Branches, Falling};
 use crate::model::graph::{By, Draft, NodeId, Owner, Rule, Source, Start};
 use crate::model::network::Network;
@@ -28,9 +28,7 @@ pub fn given(network: &Network, draft: &mut Draft, branches: &Branches) -> Resul
         }
     }
     let tasks = network.tasks.iter().zip(from).enumerate();
-    tasks
-        .into_iter()
-        .try_for_each(|(task, (own, from))| draft.column(from, head(task, own)).map(|_| ()))
+    tasks.into_iter().try_for_each(|(task, (own, from))| add_head(draft, from, task, own))
 }
 
 /// Adds all nodes of a network whose tree is learned.
@@ -61,7 +59,7 @@ pub fn learned(network: &Network, draft: &mut Draft, falling: Falling) -> Result
     for (task, own) in network.tasks.iter().enumerate() {
         let parent = format!("task.{}.parent", own.name);
         let mix = chosen(draft, parent, Owner::Task(task), &below)?;
-        draft.column(Source::Node(mix), head(task, own))?;
+        add_head(draft, Source::Node(mix), task, own)?;
     }
     Ok(())
 }

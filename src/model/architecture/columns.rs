@@ -1,7 +1,7 @@
 //! Columns of dense layers, of which all architectures consist.
 
 use crate::config::Activation;
-use crate::model::graph::{Node, NodeId, Op, Owner, Role, Source, Start};
+use crate::model::graph::{Draft, Node, NodeId, Op, Owner, Role, Source, Start};
 use crate::model::network::{Head, Trunk};
 
 /// A dense layer; its source is set when it is added to a graph.
@@ -63,6 +63,24 @@ pub fn head(task: usize, head: &Head) -> impl Iterator<Item = Node> + '_ {
         };
         Node { owner: Owner::Task(task), series: Some(series), role, ..node }
     })
+}
+
+/// Adds the task's own layers behind `from`. Where its labels are those of sentences, the values of
+/// their tokens become one before.
+///
+/// # Errors
+/// A sentence if there are too many nodes, or a sentence has nothing to pool.
+pub fn add_head(draft: &mut Draft, from: Source, task: usize, own: &Head) -> Result<(), String> {
+    let from = match own.pool {
+        None => from,
+        Some(pool) => {
+            let missing = || format!("task {}: pool needs a trunk with layers", own.name);
+            let read = node(from).map_err(|_| missing())?;
+            let name = format!("task.{}.pool", own.name);
+            Source::Node(draft.pool(&name, read, pool, Owner::Task(task))?)
+        }
+    };
+    draft.column(from, head(task, own)).map(|_| ())
 }
 
 /// The node of a column that has layers.

@@ -2,7 +2,7 @@
 //! columns, with learned α (Misra et al., "Cross-stitch networks for multi-task learning", CVPR
 //! 2016, equation 1, with one α per pair of tasks and layer).
 
-use super::columns::{constant, head, layer, node};
+use super::columns::{add_head, constant, layer, node};
 use crate::model::graph::{By, Draft, NodeId, Owner, Rule, Source, Start};
 use crate::model::network::Network;
 
@@ -23,9 +23,7 @@ pub fn nodes(network: &Network, draft: &mut Draft, own: f64) -> Result<(), Strin
         }
     }
     let tasks = network.tasks.iter().zip(columns).enumerate();
-    tasks
-        .into_iter()
-        .try_for_each(|(task, (own, from))| draft.column(from, head(task, own)).map(|_| ()))
+    tasks.into_iter().try_for_each(|(task, (own, from))| add_head(draft, from, task, own))
 }
 
 /// Adds what a task reads after a layer of all columns.

@@ -2,7 +2,7 @@
 //! smooth step (Hazimeh et al., "DSelect-k: differentiable selection in the mixture of experts",
 //! NeurIPS 2021). The gate reads the row, or is the same for all rows.
 
-use super::columns::{constant, gate, head};
+use super::columns::{add_head, constant, gate};
 use super::mmoe::shared_experts;
 use crate::config::SelectGates;
 use crate::model::graph::{By, Draft, Node, Owner, Rule, Source, Start};
@@ -31,7 +31,7 @@ pub fn nodes(
         })?;
         let mix =
             draft.mix(&format!("task.{}.mix", own.name), &experts, By::Gate { gate, rule })?;
-        draft.column(Source::Node(mix), head(task, own))?;
+        add_head(draft, Source::Node(mix), task, own)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! (Ma et al., "Modeling task relationships in multi-task learning with multi-gate
 //! mixture-of-experts", KDD 2018, equations 4 to 6); with one gate for all tasks it is their OMoE.
 
-use super::columns::{expert, gate, head, node};
+use super::columns::{add_head, expert, gate, node};
 use crate::config::Gates;
 use crate::model::graph::{By, Draft, NodeId, Owner, Rule, Source};
 use crate::model::network::Network;
@@ -30,7 +30,7 @@ pub fn nodes(
             Some(common) => common,
             None => mixed(draft, &format!("task.{}.", own.name), Owner::Task(task))?,
         };
-        draft.column(from, head(task, own))?;
+        add_head(draft, from, task, own)?;
     }
     Ok(())
 }

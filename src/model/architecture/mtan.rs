@@ -3,7 +3,7 @@
 //! `previous` (Liu, Johns and Davison, "End-to-end multi-task learning with attention", CVPR 2019,
 //! equations 1 and 2, for dense layers and with one matrix per attention).
 
-use super::columns::{gate, head, node, trunk};
+use super::columns::{add_head, gate, node, trunk};
 use crate::model::graph::{By, Draft, NodeId, Owner, Source};
 use crate::model::network::Network;
 
@@ -21,7 +21,7 @@ pub fn nodes(network: &Network, draft: &mut Draft) -> Result<(), String> {
             previous = Some(masked(network, draft, task, depth, values, previous)?);
         }
         let from = previous.map_or(Source::Inputs, Source::Node);
-        draft.column(from, head(task, own))?;
+        add_head(draft, from, task, own)?;
     }
     Ok(())
 }

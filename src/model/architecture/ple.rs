@@ -2,7 +2,7 @@
 //! `ple` has several levels of it, with a gate of the shared experts below the top (Tang et al.,
 //! "Progressive layered extraction (PLE)", RecSys 2020, sections 4.1 and 4.2).
 
-use super::columns::{expert, gate, head, node};
+use super::columns::{add_head, expert, gate, node};
 use crate::model::graph::{By, Draft, NodeId, Owner, Rule, Source};
 use crate::model::network::Network;
 
@@ -30,9 +30,7 @@ pub fn nodes(
         (own, shared) = add_level(network, draft, experts, &place, (own, shared), top)?;
     }
     let tasks = network.tasks.iter().zip(own).enumerate();
-    tasks
-        .into_iter()
-        .try_for_each(|(task, (own, from))| draft.column(from, head(task, own)).map(|_| ()))
+    tasks.into_iter().try_for_each(|(task, (own, from))| add_head(draft, from, task, own))
 }
 
 /// Adds a level, whose tasks and shared experts read these values, and returns what it makes of

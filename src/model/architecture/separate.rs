@@ -1,7 +1,7 @@
 //! `separate`: one network per task, each with its own copy of the layers of the trunk; nothing is
 //! shared. This is the single-task baseline with which sharing is compared.
 
-use super::columns::{head, trunk};
+use super::columns::{add_head, trunk};
 use crate::model::graph::{Draft, Owner, Source};
 use crate::model::network::Network;
 
@@ -16,7 +16,7 @@ pub fn nodes(network: &Network, draft: &mut Draft) -> Result<(), String> {
     for (task, own) in network.tasks.iter().enumerate() {
         let name = format!("task.{}.trunk", own.name);
         let from = draft.column(Source::Inputs, trunk(&network.trunk, &name, Owner::Task(task)))?;
-        draft.column(from, head(task, own))?;
+        add_head(draft, from, task, own)?;
     }
     Ok(())
 }

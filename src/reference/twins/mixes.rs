@@ -65,6 +65,56 @@ fn blocks<'b, S, T>(
     table.iter().zip(runs).flat_map(of_entry).collect()
 }
 
+/// The number of rows of a sentence before a row, and behind it; `None` behind the batch.
+fn span(spans: &[u32], first: u32, row: usize) -> Option<(usize, usize)> {
+    let span = spans[first as usize + row];
+    (span != NONE).then_some(((span & 0xffff) as usize, (span >> 16) as usize))
+}
+
+/// The values of a pooled mix in row `r`: those of a sentence in its first row, else zeros.
+fn pool<T: Real>(mix: &Mix, span: Option<(usize, usize)>, r: usize, x: &[T], y: &mut [T]) {
+    y.fill(T::of(0.0));
+    let Some((0, behind)) = span else { return };
+    let width = mix.width as usize;
+    for (unit, y) in y.iter_mut().enumerate() {
+        let value = |row: usize| x[mix.x as usize + row * width + unit];
+        let values = (r..=r + behind).map(value);
+        *y = match mix.pool {
+            POOL_MAX => values.fold(value(r), |largest, x| if x > largest { x } else { largest }),
+            _ => {
+                let sum = values.fold(T::Wide::of(0.0), |sum, x| sum + x.wide());
+                T::narrow(sum) / T::of((behind + 1) as f64)
+            }
+        };
+    }
+}
+
+/// Adds to `sums` the deltas that a pooled mix gives row `r`.
+fn unpool<T: Real>(
+    mix: &Mix,
+    (before, behind): (usize, usize),
+    r: usize,
+    (mix_delta, x): (&[T], &[T]),
+    sums: &mut [T],
+) {
+    let (width, first) = (mix.width as usize, r - before);
+    for (unit, sum) in sums.iter_mut().enumerate() {
+        let delta = mix_delta[mix.delta as usize + first * width + unit];
+        let value = |row: usize| x[mix.x as usize + row * width + unit];
+        *sum += match mix.pool {
+            POOL_MAX => {
+                let rows = first..=r + behind;
+                let best = rows.fold(first, |b, row| if value(row) > value(b) { row } else { b });
+                if best == r { delta } else { T::of(0.0) }
+            }
+            _ => delta / T::of((before + behind + 1) as f64),
+        };
+    }
+}
+
+/// The code of the maximum in [`Mix`].
+const POOL_MAX: u32 = 2;
+
 pub(super) fn mix_forward<T: Real>(a: &Arguments<T>) {
     let p = a.params::<params::MixForward>();
     let (terms, x, logits) = (a.table::<Term>("terms"), a.numbers("x"), a.numbers("logits"));
@@ -72,8 +122,16 @@ pub(super) fn mix_forward<T: Real>(a: &Arguments<T>) {
     let mut y = a.numbers_mut("y");
     let mixes = mixes(a, p.first_mix, p.mixes);
     let parts = blocks(&mixes, &mut y, p.rows as usize, |mix| (mix.y, mix.width as usize));
+    let spans = a.integers("spans");
+    let spans = &spans[..];
     a.run(parts, |(mix, first, y)| {
         let width = mix.width as usize;
+        if mix.pool > 0 {
+            for (r, y) in (first..).zip(y.chunks_mut(width)) {
+                pool(mix, span(spans, p.spans, r), r, x, y);
+            }
+            return None;
+        }
         let terms = &terms[mix.first_term as usize..][..mix.terms as usize];
         for (r, y) in (first..).zip(y.chunks_mut(width)) {
             y.fill(T::of(0.0));
@@ -121,6 +179,8 @@ pub(super) fn mix_backward<T: Real>(a: &Arguments<T>) {
     let (logits, mix_delta, slope) =
         (a.numbers("logits"), a.numbers("mix_delta"), a.numbers("slope"));
     let (logits, mix_delta, slope) = (&logits[..], &mix_delta[..], &slope[..]);
+    let spans = a.integers("spans");
+    let spans = &spans[..];
     let mut delta = a.numbers_mut("delta");
     let receivers = a.table::<Receiver>("receivers");
     let receivers = &receivers[p.first_receiver as usize..][..p.receivers as usize];
@@ -133,6 +193,12 @@ pub(super) fn mix_backward<T: Real>(a: &Arguments<T>) {
             sums.fill(T::of(0.0));
             for share in shares {
                 let mix = &mixes[share.mix as usize];
+                if mix.pool > 0 {
+                    if let Some(span) = span(spans, p.spans, r) {
+                        unpool(mix, span, r, (mix_delta, slope), &mut sums);
+                    }
+                    continue;
+                }
                 let values = &mix_delta[mix.delta as usize + r * width..][..width];
                 add(weights(logits, mix, share.term as usize, r), values, &mut sums);
             }

@@ -1,8 +1,11 @@
 //! Evaluation of a network on one part of the data: losses and logits, without dropout.
 
+use std::ops::Range;
+
 use anyhow::{Result, ensure};
 
 use crate::data::Dataset;
+use crate::data::tokens::Tokens;
 use crate::model::graph::GateNames;
 use crate::model::network::Network;
 use crate::objective::Objective;
@@ -91,8 +94,8 @@ fn run(
     bring: Bring,
 ) -> Result<Measured> {
     let mut found = StepResults::new(built, network, objective, rows);
-    for first in (0..rows).step_by(built.evaluate_rows) {
-        let count = built.evaluate_rows.min(rows - first);
+    for places in steps(built.parts[part].shape.tokens.as_deref(), rows, built.evaluate_rows) {
+        let (first, count) = (places.start, places.len());
         let step = evaluation_step(number, bring(engine, first, count)?, count, 0);
         let logits = |(first, outputs): &(usize, usize)| Slice {
             buffer: built.buffers.logits,
@@ -110,6 +113,21 @@ fn run(
     let gate_entropy = (objective.entropy > 0.0).then_some(entropy);
     let gates = found.sums.gates(&built.gates);
     Ok(Measured { loss, losses, couplings, gate_entropy, gates, logits: found.logits })
+}
+
+/// The rows of each step: at most so many, and whole sentences where rows are tokens.
+fn steps(tokens: Option<&Tokens>, rows: usize, most: usize) -> Vec<Range<usize>> {
+    let Some(tokens) = tokens else {
+        return (0..rows).step_by(most).map(|first| first..rows.min(first + most)).collect();
+    };
+    let mut steps: Vec<Range<usize>> = Vec::new();
+    for sentence in tokens.sentences() {
+        match steps.last_mut().filter(|step| sentence.end - step.start <= most) {
+            Some(step) => step.end = sentence.end,
+            None => steps.push(sentence),
+        }
+    }
+    steps
 }
 
 /// The results of the steps of a part so far.

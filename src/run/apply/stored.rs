@@ -53,7 +53,7 @@ fn apply_bare(model: &Model, data: &Dataset, rows: usize, machine: Machine) -> R
         objective: &objective,
         optimizer: None,
         tuning: &machine.tuning(),
-        parts: &[PartShape::new("data", rows, &data.features)],
+        parts: &[PartShape::new("data", rows, data)],
         batch: 1,
         shuffled: false,
         spread: &model.schema.input.spread(),

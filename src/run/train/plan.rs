@@ -2,6 +2,7 @@
 
 use crate::config::{BatchSize, Config, Version};
 use crate::data::encode::seen::Seen;
+use crate::data::split::order::sentence_steps;
 use crate::data::{Dataset, Features, Part, Parts};
 use crate::fault::Fault;
 use crate::kernels::tuning::Tuning;
@@ -43,8 +44,10 @@ pub struct Plan {
     pub task_figures: TaskFigures,
     /// Lines for the user about what picks models.
     pub notices: Vec<String>,
-    /// Rows per step.
+    /// The largest number of rows of a step.
     pub batch: usize,
+    /// Rows of a step, about, where it has whole sentences.
+    pub sentence_rows: Option<usize>,
     /// Steps per epoch.
     pub steps_per_epoch: u64,
     /// Steps of the whole run.
@@ -75,8 +78,23 @@ impl Plan {
             BatchSize::Rows(n) => n.min(rows),
             BatchSize::Full => rows,
         };
+        let tokens = parts.train.tokens.as_ref().filter(|_| batch < rows);
+        let (batch, sentence_rows, steps) = match tokens.map(|tokens| tokens.longest()) {
+            None => (batch, None, rows.div_ceil(batch)),
+            Some(longest) => {
+                let size = batch.max(longest);
+                if size > batch {
+                    notices.push(format!(
+                        "a step has whole sentences: train.batch_size is {size}, the tokens of the \
+                         longest one"
+                    ));
+                }
+                let steps = sentence_steps(rows, longest, size);
+                ((size + longest).min(rows), Some(size), steps)
+            }
+        };
         check_accumulate(config.train.accumulate, batch)?;
-        let steps_per_epoch = rows.div_ceil(batch) as u64;
+        let steps_per_epoch = steps as u64;
         objective.per_epoch = steps_per_epoch;
         let total_steps =
             (config.train.epochs * steps_per_epoch).min(config.train.max_steps.unwrap_or(u64::MAX));
@@ -90,6 +108,7 @@ impl Plan {
             task_figures,
             notices,
             batch,
+            sentence_rows,
             steps_per_epoch,
             total_steps,
         })
@@ -158,11 +177,8 @@ impl Plan {
             }
         };
         let rows = |rows: usize| window.map_or(rows, |window| rows.min(window));
-        let parts: Vec<PartShape> = self
-            .named_parts()
-            .iter()
-            .map(|(n, d)| PartShape::new(n, rows(d.rows), &d.features))
-            .collect();
+        let parts: Vec<PartShape> =
+            self.named_parts().iter().map(|(n, d)| PartShape::new(n, rows(d.rows), d)).collect();
         build(&Request {
             network: &self.network,
             layout: &self.layout,

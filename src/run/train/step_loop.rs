@@ -1,6 +1,7 @@
 //! The training loop: many steps per submission, training points, checkpoints, and all reasons to
 //! stop.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use anyhow::Result;
 
 use crate::config::{Acts, BatchSize, Every, Interval, OnNan};
 use crate::data::Part;
-use crate::data::split::order::windowed_order;
+use crate::data::split::order::{sentence_batches, sentence_order, windowed_order};
 use crate::kernels::Unit;
 use crate::kernels::params::Step;
 use crate::model::network::Head;
@@ -86,6 +87,9 @@ pub(crate) struct Run<'a> {
     second_half: bool,
     /// The order of the training rows in the current epoch.
     pub(crate) order: Vec<u32>,
+    /// Where each step of the epoch begins in that order, and behind them the number of rows;
+    /// empty where all steps have equally many rows.
+    begins: Vec<u32>,
     /// The epoch of that order.
     order_epoch: Option<u64>,
 }
@@ -153,6 +157,7 @@ impl<'a> Run<'a> {
             streamed,
             second_half: false,
             order: Vec::new(),
+            begins: Vec::new(),
             order_epoch: None,
         };
         if let Some(snapshot) = &options.resume {
@@ -268,9 +273,17 @@ impl<'a> Run<'a> {
         if self.plan.config.train.batch_size == BatchSize::Full || self.order_epoch == Some(epoch) {
             return Ok(());
         }
-        let rows = self.plan.parts.train.rows;
+        let (rows, seed) = (self.plan.parts.train.rows, self.plan.config.train.seed);
         let window = self.plan.config.data.shuffle_window.unwrap_or(rows);
-        self.order = windowed_order(rows, self.plan.config.train.seed, epoch, window);
+        match (&self.plan.parts.train.tokens, self.plan.sentence_rows) {
+            (Some(tokens), Some(size)) => {
+                let (order, begins) = sentence_order(&tokens.starts, seed, epoch);
+                let steps = self.plan.steps_per_epoch as usize;
+                self.begins = sentence_batches(&begins, rows, size, steps);
+                self.order = order;
+            }
+            _ => self.order = windowed_order(rows, seed, epoch, window),
+        }
         self.order_epoch = Some(epoch);
         if self.streamed.is_none() {
             self.engine.upload(self.built.buffers.order, 0, &self.order)?;
@@ -344,15 +357,26 @@ impl<'a> Run<'a> {
         (self.start.elapsed().as_secs_f64() >= limit).then_some(Ended::TimeOver)
     }
 
+    /// The places of a step in the order of its epoch.
+    pub(crate) fn places_of(&self, step: u64) -> Range<usize> {
+        let (rows, batch) = (self.plan.parts.train.rows, self.plan.batch);
+        let step = (step % self.plan.steps_per_epoch) as usize;
+        match self.begins.get(step..step + 2) {
+            Some(ends) => ends[0] as usize..ends[1] as usize,
+            None => step * batch..rows.min((step + 1) * batch),
+        }
+    }
+
     /// Submits the next `count` steps of the epoch.
     pub(crate) fn submit(&mut self, count: usize) -> Result<()> {
-        let (rows, batch) = (self.plan.parts.train.rows, self.plan.batch);
-        let first = (self.submitted % self.plan.steps_per_epoch) as usize * batch;
-        let moved = self.bring(first, (count * batch).min(rows - first))?;
+        let first = self.places_of(self.submitted).start;
+        let end = self.places_of(self.submitted + count as u64 - 1).end;
+        let moved = self.bring(first, end - first)?;
         let place = |row: usize| row - first + moved.unwrap_or(first);
         let step = |slot: usize| {
-            let row = first + slot * batch;
-            self.course.step(self.submitted + slot as u64, place(row), batch.min(rows - row), slot)
+            let number = self.submitted + slot as u64;
+            let places = self.places_of(number);
+            self.course.step(number, place(places.start), places.len(), slot)
         };
         let steps: Vec<Step> = (0..count).map(step).collect();
         let first_step = self.submitted;

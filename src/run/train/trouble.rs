@@ -109,9 +109,7 @@ impl Run<'_> {
 
     /// The rows of the training part in the batch of the next step.
     fn rows_of_next(&self) -> Vec<u32> {
-        let (rows, batch) = (self.plan.parts.train.rows, self.plan.batch);
-        let first = (self.done % self.plan.steps_per_epoch) as usize * batch;
-        let places = first..(first + batch).min(rows);
+        let places = self.places_of(self.done);
         match self.plan.config.train.batch_size {
             BatchSize::Full => places.map(|row| row as u32).collect(),
             BatchSize::Rows(_) => self.order[places].to_vec(),
