@@ -156,6 +156,8 @@ pub(super) enum Format {
     Tsv,
     /// One JSON object per row, each on a line
     Jsonl,
+    /// The file of sentences that was read, with the predictions as further columns
+    Conll,
     /// Parquet, only with --out
     Parquet,
 }
@@ -166,6 +168,7 @@ impl From<Format> for crate::run::apply::predict::Format {
             Format::Csv => Self::Csv,
             Format::Tsv => Self::Tsv,
             Format::Jsonl => Self::Jsonl,
+            Format::Conll => Self::Conll,
             Format::Parquet => Self::Parquet,
         }
     }

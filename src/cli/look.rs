@@ -112,7 +112,7 @@ fn explained(plan: &Plan, program: &Program, schedule: &Schedule, class: Class) 
         "parameters": plan.layout.parameters(),
         "sharing": Sharing::of(&plan.network, &plan.layout).json(&plan.network),
         "blocks": plan.layout.blocks.iter().map(block).collect::<Vec<_>>(),
-        "rows_per_step": plan.batch,
+        "rows_per_step": plan.rows_per_step(),
         "buffer_bytes": program.bytes(),
         "dispatches": schedule.dispatches.iter().map(line).collect::<Vec<_>>(),
     })

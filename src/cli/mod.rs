@@ -89,7 +89,8 @@ enum Verb {
         /// digits-overlay:test
         #[arg(long, value_hint = ValueHint::FilePath)]
         data: String,
-        /// File for the rows: .csv, .tsv, .jsonl (each also with .gz) or .parquet [default: stdout]
+        /// File for the rows: .csv, .tsv, .jsonl, .conll (each also with .gz) or .parquet [default:
+        /// stdout]
         #[arg(long)]
         out: Option<PathBuf>,
         /// Format of the rows [default: by the ending of --out; csv on stdout]

@@ -280,9 +280,21 @@ pub(super) fn predict(
     common: &Common,
     console: &Console,
 ) -> Result<()> {
-    let form = wanted.form(data, console)?;
+    let mut form = wanted.form(data, console)?;
     let (models, union) = models(path, wanted, console)?;
     let Some(model) = spokesman(&models, union) else { return Ok(()) };
+    let has_tokens = model.schema.reading.sentences.is_some();
+    if has_tokens && wanted.out.is_none() && wanted.format.is_none() {
+        form.format = Format::Conll;
+    }
+    if form.format == Format::Conll && !has_tokens {
+        let fault = Fault::new(Exit::Usage, "CoNLL is for models whose rows are tokens");
+        return Err(fault.hint("choose --format csv, tsv, jsonl or parquet").into());
+    }
+    if form.format == Format::Conll && wanted.logits {
+        let fault = Fault::new(Exit::Usage, "--logits: a file of sentences has no place for them");
+        return Err(fault.hint("choose --format csv, tsv, jsonl or parquet").into());
+    }
     let mut pieces =
         Pieces::new(&model, data, !console.json || wanted.out.is_some(), wanted.allow_unknown)?;
     let first = pieces

@@ -1,7 +1,9 @@
 //! `[feature.NAME]`: what a column of a table means and becomes.
 
 use super::data::Data;
-use super::keys::form::{Form, blanks, number, size, word};
+use std::path::{Path, PathBuf};
+
+use super::keys::form::{Form, blanks, flag, number, path, size, word};
 use super::keys::item::{Item, MOST, NOT_NEGATIVE, Result};
 use super::keys::section::Section;
 use super::keys::toml::quote;
@@ -44,6 +46,10 @@ pub struct Feature {
     pub embed: Option<Embed>,
     /// Tokens on each side whose values a token has, too (sentences); `None` = `data.window`.
     pub window: Option<usize>,
+    /// A file with vectors of its values, with which training begins (category).
+    pub vectors: Option<PathBuf>,
+    /// Whether the vectors of that file are trained; `None` = they are.
+    pub train_vectors: Option<bool>,
 }
 
 /// What the values of a column become.
@@ -86,6 +92,8 @@ impl Feature {
             ngrams: None,
             embed: None,
             window: None,
+            vectors: None,
+            train_vectors: None,
         }
     }
 
@@ -156,14 +164,16 @@ const MOST_INPUTS: u64 = 1 << 20;
 /// Largest length of a learned vector.
 const MOST_WIDTH: u64 = 1024;
 
-/// A column beside the version whose defaults hold, and whether rows are tokens.
-struct Statement {
+/// A column beside the version whose defaults hold, whether rows are tokens, and the directory where
+/// relative paths start.
+struct Statement<'a> {
     feature: Feature,
     version: Version,
     has_tokens: bool,
+    base: &'a Path,
 }
 
-impl Keyed for Statement {
+impl Keyed for Statement<'_> {
     fn keys(&mut self, pass: &mut Pass) -> Result<()> {
         use FeatureKind::{Binary, Category, Date, Ignore, Numeric, Text};
         let feature = &mut self.feature;
@@ -191,6 +201,11 @@ impl Keyed for Statement {
         for_types(pass.key("window"), kind, &[Category, Binary, Numeric])
             .only(self.has_tokens, "only tokens of sentences have neighbours (data.format)")
             .maybe(&mut feature.window, &size(0..=16))?;
+        for_types(pass.key("vectors"), kind, &[Category])
+            .maybe(&mut feature.vectors, &path(self.base))?;
+        for_types(pass.key("train_vectors"), kind, &[Category])
+            .only(feature.vectors.is_some(), "no file of vectors is given")
+            .maybe(&mut feature.train_vectors, &flag())?;
         if pass.reads() {
             feature.fill(self.version);
         }
@@ -240,7 +255,11 @@ fn for_types<'p>(key: Key<'p>, kind: Option<FeatureKind>, kinds: &[FeatureKind])
 
 /// Reads the tables `[feature.NAME]`, in the order of the file. `data` says where their columns come
 /// from.
-pub(super) fn features(root: &mut Section, data: &Data, version: Version) -> Result<Vec<Feature>> {
+pub(super) fn features(
+    root: &mut Section,
+    data: &Data,
+    (version, base): (Version, &Path),
+) -> Result<Vec<Feature>> {
     let has_tokens = data.sentences.is_some();
     let Some(item) = root.take("feature") else { return Ok(vec![]) };
     if !data.train.has_columns() {
@@ -252,7 +271,7 @@ pub(super) fn features(root: &mut Section, data: &Data, version: Version) -> Res
                 .fault("has no effect, since data.ignore names this column")
                 .hint("leave one of the two out"));
         }
-        let mut statement = Statement { feature: Feature::new(&column), version, has_tokens };
+        let mut statement = Statement { feature: Feature::new(&column), version, has_tokens, base };
         read(Section::of(item)?, &mut statement).map(|()| statement.feature)
     };
     item.entries("tables [feature.NAME]")?.into_iter().map(feature).collect()
@@ -260,11 +279,13 @@ pub(super) fn features(root: &mut Section, data: &Data, version: Version) -> Res
 
 /// The keys of a column, with their values as TOML.
 pub(super) fn entries(feature: &Feature, version: Version) -> Vec<(&'static str, String)> {
-    super::keys::entries(&mut Statement { feature: feature.clone(), version, has_tokens: true })
+    let (has_tokens, base) = (true, Path::new(""));
+    super::keys::entries(&mut Statement { feature: feature.clone(), version, has_tokens, base })
 }
 
 pub(super) fn keys() -> Vec<&'static str> {
-    names(&mut Statement { feature: Feature::new(""), version: Version::V0_2, has_tokens: true })
+    let (version, has_tokens, base) = (Version::V0_2, true, Path::new(""));
+    names(&mut Statement { feature: Feature::new(""), version, has_tokens, base })
 }
 
 /// `clip = 2.0`, or `false`, which is 0.

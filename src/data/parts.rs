@@ -9,7 +9,7 @@ use super::schema::Schema;
 use super::store::rows::Stored;
 use super::table::raw::{Raw, RawColumn};
 use super::table::shape::CellKind;
-use super::tokens::Tokens;
+use super::tokens::{Tokens, Written};
 
 /// One part of a data set.
 #[derive(Clone, Debug)]
@@ -80,6 +80,11 @@ impl Table {
     /// The kind of the cells of a column, as its file states it.
     pub fn kind(&self, column: usize) -> CellKind {
         self.raw.columns.get(column).map_or(CellKind::Text, RawColumn::kind)
+    }
+
+    /// The lines of sentences, if they were kept; else empty.
+    pub fn written(&self) -> &[Written] {
+        &self.raw.written
     }
 
     /// The number of a cell in a column of whole numbers; `None` if it is blank.

@@ -33,6 +33,15 @@ impl Tokens {
     }
 }
 
+/// The lines of a sentence as they stood in the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Each line, and whether it is a token, so that it has rows.
+    pub lines: Vec<(String, bool)>,
+    /// Number of rows of each token: one, or one for each predicate of the sentence.
+    pub copies: usize,
+}
+
 /// Whether a label is one that the training part has, so that it has a loss.
 pub fn is_trained(label: u32) -> bool {
     label < UNSEEN

@@ -40,6 +40,13 @@ pub struct Embedding {
     /// Rows of the window whose vectors are inputs of a row, one after the other.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub places: usize,
+    /// Whether the vectors stay as they begin.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub kept: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 fn one() -> usize {
@@ -61,6 +68,7 @@ impl Embedding {
                 values: c.vectors(),
                 width: c.unit(),
                 places: 2 * c.window + 1,
+                kept: false,
             })
             .collect()
     }
@@ -194,9 +202,16 @@ impl Network {
             .zip(&schema.targets)
             .map(|(task, target)| head(task, target))
             .collect();
+        let is_kept = |e: &Embedding| {
+            let mut features = config.data.features.iter();
+            let feature = features.find(|feature| feature.column == e.column);
+            feature.is_some_and(|feature| feature.train_vectors == Some(false))
+        };
+        let mut embeddings = Embedding::of(&schema.input);
+        embeddings.iter_mut().for_each(|e| e.kept = is_kept(e));
         Ok(Network {
             inputs: schema.input.width(),
-            embeddings: Embedding::of(&schema.input),
+            embeddings,
             architecture: config.architecture.clone(),
             trunk,
             tasks,

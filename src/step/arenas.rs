@@ -142,6 +142,11 @@ fn decay_table(request: &Request, optimizer: &Optimizer) -> Vec<u32> {
     {
         table[runs(block)].iter_mut().for_each(|run| run[0] = optimizer.weight_decay as f32);
     }
+    for (embedding, block) in request.network.embeddings.iter().zip(layout.embeddings()) {
+        if embedding.kept {
+            table[runs(block)].iter_mut().for_each(|run| *run = [0.0, 0.0]);
+        }
+    }
     let rate = request.network.architecture.constants_rate() as f32;
     for constant in &layout.constants {
         let block = &layout.blocks[constant.block];

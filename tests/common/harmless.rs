@@ -135,8 +135,12 @@ fn network() -> Network {
 }
 
 fn schema(network: &Network) -> Schema {
-    let column =
-        |name: &str, encoding| Column { name: name.into(), missing: vec![String::new()], encoding };
+    let column = |name: &str, encoding| Column {
+        name: name.into(),
+        missing: vec![String::new()],
+        window: 0,
+        encoding,
+    };
     let (blank, range, notation) = (0.0, None, Default::default());
     let numeric = Encoding::Numeric {
         scale: Scale::Standard,

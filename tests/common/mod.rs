@@ -212,6 +212,9 @@ pub fn schema(config: &Config, width: usize, classes: &[usize]) -> Schema {
             notations: Vec::new(),
             scales: vec![Scaling { offset: 0.0, factor: 1.0 }; numbers],
             mean: None,
+            scheme: None,
+            pool: None,
+            open: false,
             counts: vec![vec![8; *classes]; columns],
         }
     };
@@ -272,7 +275,7 @@ fn any_label(
     }
     let draw = |below_this: u64| below(below_this, seed, Purpose::Synthetic, column, row) as u32;
     match kind {
-        TaskKind::Multiclass => draw(classes as u64),
+        TaskKind::Multiclass | TaskKind::Tags => draw(classes as u64),
         TaskKind::Binary | TaskKind::Multilabel => draw(2),
         TaskKind::Regression => {
             (normal(seed, Purpose::Synthetic, 2000 + column, row) as f32).to_bits()
@@ -365,7 +368,8 @@ pub fn every_plan(tables: &str, rows: usize) -> Plan {
     for (number, width) in CATEGORIES.into_iter().enumerate() {
         let values = (1..width).map(|value| value.to_string()).collect();
         let encoding = Encoding::Category { values, blank: false, embed: 0 };
-        columns.push(Column { name: format!("c{number}"), missing: Vec::new(), encoding });
+        let (name, missing, window) = (format!("c{number}"), Vec::new(), 0);
+        columns.push(Column { name, missing, window, encoding });
     }
     let part = |seed: u64, rows: usize| {
         let data = labelled(&tables, seed, rows, 3, &EVERY_CLASSES, 0.3);

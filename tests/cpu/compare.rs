@@ -27,6 +27,7 @@ fn head() -> Head {
         },
         threshold: None,
         top_k: None,
+        pool: None,
     }
 }
 
@@ -39,6 +40,7 @@ fn sample(hits: &[f64]) -> Sample {
         labels: vec![vec![1; hits.len()]],
         weights: None,
         table: None,
+        tokens: None,
     };
     let target = Target::multiclass("t", CLASSES.map(String::from).to_vec());
     Sample::new(&head(), &target, &data, 0, &logits)

@@ -33,7 +33,10 @@ const LEARNED: [(usize, usize, usize, f32); 3] = [(1, 9, 4, 1.0), (3, 7, 5, 0.75
 const CELLS: usize = 1 + NUMBERS + 1 + 3 + 1;
 
 fn columns(scaled: &[Column]) -> Vec<Column> {
-    let column = |name: &str, encoding| Column { name: name.into(), missing: Vec::new(), encoding };
+    let column = |name: &str, encoding| {
+        let (name, missing, window) = (name.into(), Vec::new(), 0);
+        Column { name, missing, window, encoding }
+    };
     let values = |codes: usize| (1..codes).map(|value| value.to_string()).collect();
     let category =
         |codes: usize, embed| Encoding::Category { values: values(codes), blank: false, embed };

@@ -27,3 +27,4 @@ mod schedule;
 mod signatures;
 mod stratified;
 mod threads;
+mod tokens;

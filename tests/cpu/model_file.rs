@@ -44,8 +44,12 @@ fn schema(network: &Network) -> Schema {
         range: None,
         truth: false,
     };
-    let column =
-        |i: usize| Column { name: format!("c{i}"), missing: Vec::new(), encoding: encoding(i) };
+    let column = |i: usize| Column {
+        name: format!("c{i}"),
+        missing: Vec::new(),
+        window: 0,
+        encoding: encoding(i),
+    };
     let target = |head: &Head| Target {
         columns: vec!["y".into()],
         ..Target::multiclass(&head.name, head.classes.clone())

@@ -108,7 +108,13 @@ impl Case {
         let others = [binary, numbers].into_iter().filter(|_| self.table);
         let learned = self.spread().into_iter().filter(|s| s.vectors > 0);
         let embeddings = learned
-            .map(|s| Embedding { column: "e".into(), values: s.vectors, width: s.width })
+            .map(|s| Embedding {
+                column: "e".into(),
+                values: s.vectors,
+                width: s.width,
+                places: 1,
+                kept: false,
+            })
             .collect();
         Network {
             inputs: self.inputs,
@@ -148,6 +154,9 @@ impl Case {
             codes,
             scale: 1.0,
             vectors: 0,
+            window: 0,
+            beyond: None,
+            is_span: false,
         };
         let vectors = Spread { scale: 0.5, vectors: 6, ..column(2 + numbers, 2, 0, learned, true) };
         let columns = [

@@ -77,6 +77,8 @@ fn kernels_keep_their_bounds_within_the_default_limits_of_webgpu() {
         "chunks and segments",
         "categories and blanks in segments and chunks",
         "embeddings under heads alone, in segments and chunks",
+        "windows of tokens, in segments and chunks",
+        "pooled sentences",
         "famo in chunks",
         "upgrad, exact, observed",
         "products of rows, observed",

@@ -111,6 +111,12 @@ pub const MIX_FORWARD: &[Mutant] = &[
         "mixes[group.y]",
     ),
     ("half of the values", "u < node.width; u +=", "u < node.width / 2u; u +="),
+    ("the last token is not pooled", "i < rows; i++", "i + 1u < rows; i++"),
+    ("the mean is a sum", "value / f32(rows), value", "value, value"),
+    ("the mean is a maximum", "max(value, next), node.pool == 2u", "max(value, next), true"),
+    ("the maximum is a sum", "max(value, next), node.pool == 2u", "value + next, true"),
+    ("every row has its sentence", "span != NONE && (span & 0xffffu) == 0u", "span != NONE"),
+    ("rows behind the batch have sentences", "span != NONE && (span", "(span"),
     ("rows are shifted", "let first = row * node.width;", "let first = group.x * 8u * node.width;"),
 ];
 
@@ -231,6 +237,12 @@ pub const MIX_BACKWARD: &[Mutant] = &[
         "receivers[params.first_receiver + group.y]",
         "receivers[group.y]",
     ),
+    ("the delta of its own row", "let first = row - (span & 0xffffu);", "let first = row;"),
+    ("a mean is a sum", "return value / f32(rows);", "return value;"),
+    ("a sentence ends with the row", "+ (span >> 16u) + 1u;", "+ 1u;"),
+    ("the smallest gets it", "x > largest)", "x < largest)"),
+    ("all rows get it", "best == row", "true"),
+    ("rows behind the batch get some", "if (span == NONE)", "if (span == 0u)"),
     ("shares of the first receiver", "shares[receiver.first_share + i]", "shares[i]"),
     ("half of the values", "u < receiver.width; u +=", "u < receiver.width / 2u; u +="),
 ];

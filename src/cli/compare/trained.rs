@@ -285,7 +285,7 @@ impl Measuring<'_> {
             tasks: learning(self.config).map(task).collect(),
             arms,
             base: base.unwrap_or(0),
-            group: self.config.data.group.clone(),
+            group: self.config.data.group_column().map(str::to_owned),
         })
     }
 

@@ -143,7 +143,7 @@ fn without_derived(raw: Raw, sentences: &Sentences) -> Raw {
         |name: &String| name != SPAN && !derived.contains(name) && !name.starts_with("predicate.");
     let columns: Vec<usize> = (0..raw.names.len()).filter(|at| is_own(&raw.names[*at])).collect();
     let mut kept = raw.cut(&columns, &all_rows(&raw));
-    kept.hashes = raw.hashes;
+    (kept.hashes, kept.written) = (raw.hashes, raw.written);
     kept
 }
 

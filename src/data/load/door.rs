@@ -12,6 +12,7 @@ use crate::data::load::{apply, places};
 use crate::data::read;
 use crate::data::read::chunks::{Chunks, indivisible};
 use crate::data::split::shares::{shares_without, split};
+use crate::data::table::options::Options;
 use crate::data::table::raw;
 use crate::data::{Dataset, Input, Part, Parts, Schema, UNLABELLED};
 use crate::fault::{Fault, quoted};
@@ -127,7 +128,7 @@ fn is_array(name: &str) -> bool {
 /// data.
 pub fn load_with(schema: &Schema, text: &str, labelled: bool) -> anyhow::Result<(Dataset, String)> {
     let bare = Schema { targets: Vec::new(), ..schema.clone() };
-    let options = schema.reading.options();
+    let options = Options { keeps_lines: !labelled, ..schema.reading.options() };
     let keep = |raw| apply::apply_and_keep(schema, raw, labelled);
     let source = parse_data_argument(text, &schema.input)?;
     let schema = if labelled { schema } else { &bare };

@@ -180,7 +180,7 @@ fn untrained(
     );
     let is_shared = roles.data.stratify.as_ref() == Some(&task.name)
         || roles.tasks.len() == 1
-        || roles.data.group.is_some();
+        || roles.data.group_column().is_some();
     let share = if is_shared {
         String::new()
     } else {

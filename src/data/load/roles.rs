@@ -433,14 +433,16 @@ fn features(raw: &Raw, data: &config::Data, tasks: &[Task]) -> anyhow::Result<Ve
         }
     }
     if let Some(sentences) = &data.sentences {
-        return Ok(tokens::features(sentences, data));
+        let features = tokens::features(sentences, data).into_iter();
+        return features.map(tokens::with_vectors).collect();
     }
     let given: std::collections::HashMap<&str, &Feature> =
         data.features.iter().map(|f| (f.column.as_str(), f)).collect();
     let feature =
         |name: &String| given.get(name.as_str()).map_or_else(|| Feature::new(name), |&f| f.clone());
     let features = raw.names.iter().filter(|name| !taken(name)).map(feature);
-    Ok(features.filter(|feature| feature.kind != Some(FeatureKind::Ignore)).collect())
+    let features = features.filter(|feature| feature.kind != Some(FeatureKind::Ignore));
+    features.map(tokens::with_vectors).collect()
 }
 
 /// Checks that the table has all columns that the configuration names.

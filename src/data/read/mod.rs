@@ -26,6 +26,7 @@ pub mod parquet;
 pub mod stream;
 pub mod svmlight;
 pub mod text;
+pub mod vectors;
 
 mod reader;
 

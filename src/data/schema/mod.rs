@@ -141,6 +141,7 @@ impl Reading {
             arrays: self.arrays.clone(),
             sentences: self.sentences.clone(),
             names: self.names.clone(),
+            keeps_lines: false,
         }
     }
 }

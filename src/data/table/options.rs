@@ -18,6 +18,8 @@ pub struct Options {
     pub sentences: Option<Sentences>,
     /// Columns that there may be in files of sentences; empty = all.
     pub names: Vec<String>,
+    /// Whether the lines of files of sentences are kept, to be written again with their tags.
+    pub keeps_lines: bool,
 }
 
 /// Where the column names of a text file come from.

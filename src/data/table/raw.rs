@@ -11,6 +11,7 @@ use std::collections::HashSet;
 use crate::data::table::shape::{CellKind, TableShape};
 use crate::data::table::texts::Texts;
 use crate::data::table::wholes::{Wholes, Width};
+use crate::data::tokens::Written;
 use crate::fault::{Fault, quoted};
 
 /// The largest number of columns of a text or Parquet file.
@@ -38,6 +39,8 @@ pub struct Raw {
     pub indices: Option<[u32; 2]>,
     /// What the user should know about how the files were read.
     pub notes: Vec<String>,
+    /// The lines of sentences, if they were kept; else empty.
+    pub written: Vec<Written>,
     /// Where rows came from, ascending by first row.
     origins: Vec<Origin>,
 }
@@ -103,6 +106,7 @@ impl Raw {
             delimiter: None,
             indices,
             notes: Vec::new(),
+            written: Vec::new(),
             origins,
         };
         table.check_rows()?;
@@ -181,6 +185,7 @@ impl Raw {
             delimiter,
             indices,
             notes: Vec::new(),
+            written: Vec::new(),
         }
     }
 

@@ -220,6 +220,7 @@ fn network(shape: &CaseShape) -> Network {
         values,
         width,
         places: 2 * shape.window + 1,
+        kept: false,
     };
     let embeddings = shape.vectors.iter().enumerate().map(embedding).collect();
     Network {

@@ -3,7 +3,7 @@
 //! segments of data, and of every architecture.
 
 use crate::config::{
-    Activation, Architecture, Balance, Branches, Falling, Gates, OptimizerKind, SelectGates,
+    Activation, Architecture, Balance, Branches, Falling, Gates, OptimizerKind, Pool, SelectGates,
     TaskKind,
 };
 use crate::model::architecture::columns;
@@ -456,6 +456,36 @@ pub(super) const SHAPES: &[CaseShape] = &[
         ..BASE
     },
     CaseShape {
+        name: "windows of tokens, in segments and chunks",
+        inputs: 3 * (7 + 5 + 8 + 3),
+        heads: &[(4, &[]), (3, &[6])],
+        trunk: &[12],
+        optimizer: ADAM,
+        rows: [400, 130, 117],
+        labels: LabelShape { weighted: false, blanks: true },
+        codes: &[(1, 7)],
+        vectors: &[(1, 19, 8), (2, 9, 3)],
+        window: 1,
+        binding: 16 << 10,
+        ..BASE
+    },
+    CaseShape {
+        name: "pooled sentences",
+        inputs: 5 * (6 + 4 + 4),
+        trunk: &[12, 7],
+        heads: &[(4, &[])],
+        others: || vec![pooled("mean", Pool::Mean), pooled("max", Pool::Max)],
+        activation: Activation::Tanh,
+        dropout: 0.1,
+        optimizer: ADAM,
+        rows: [300, 90, 83],
+        labels: LabelShape { weighted: true, blanks: true },
+        codes: &[(1, 6)],
+        vectors: &[(1, 13, 4)],
+        window: 2,
+        ..BASE
+    },
+    CaseShape {
         name: "embeddings, large values",
         inputs: 16,
         trunk: &[12],
@@ -466,6 +496,11 @@ pub(super) const SHAPES: &[CaseShape] = &[
         ..BASE
     },
 ];
+
+/// A head of sentences.
+fn pooled(name: &str, pool: Pool) -> Head {
+    Head { layers: vec![5], pool: Some(pool), ..classes(name, 3, Loss::cross_entropy()) }
+}
 
 /// A head with classes.
 fn classes(name: &str, classes: usize, loss: Loss) -> Head {

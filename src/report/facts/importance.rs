@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, Features, Input, Schema};
+use crate::fault::Fault;
 use crate::model::file::Model;
 use crate::objective::Objective;
 use crate::rng::{Purpose, permutation};
@@ -131,6 +132,14 @@ pub fn measure(
     machine: &Machine,
     tell: &mut dyn FnMut(usize, usize),
 ) -> Result<Importance> {
+    if data.tokens.is_some() {
+        return Err(Fault::data(
+            part,
+            "tokens have neighbours, so no column can be permuted alone",
+        )
+        .hint("leave --importance out for a model of sentences")
+        .into());
+    }
     let mut rows: Vec<u32> = permutation(data.rows, seed, Purpose::Importance, 0);
     rows.truncate(MOST_ROWS);
     rows.sort_unstable();
@@ -217,7 +226,7 @@ fn sample(data: &Dataset, rows: &[u32]) -> Result<Dataset> {
         labels: labels.collect(),
         weights: data.weights.as_ref().map(|w| chosen().map(|row| w[row]).collect()),
         table: None,
-        tokens: data.tokens.clone(),
+        tokens: None,
     })
 }
 

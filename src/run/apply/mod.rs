@@ -8,6 +8,7 @@ pub mod judge;
 pub mod output;
 pub mod predict;
 pub mod probability;
+mod sentences;
 pub mod stored;
 pub mod tags;
 pub mod together;

@@ -12,7 +12,7 @@ use crate::fault::{Exit, Fault, quoted};
 use crate::replace::Replacement;
 
 /// The endings of files that can be written, for messages.
-pub const ENDINGS: &str = ".csv, .tsv, .jsonl or .ndjson, all plain or .gz, or .parquet";
+pub const ENDINGS: &str = ".csv, .tsv, .jsonl, .ndjson or .conll, all plain or .gz, or .parquet";
 /// Bytes of a file's name that go into the name of its temporary file; a name has at most 255.
 const NAME: usize = 200;
 
@@ -25,6 +25,8 @@ pub enum Format {
     Tsv,
     /// A JSON object per line; texts are strings, numbers are numbers, blank numbers are null.
     Jsonl,
+    /// The file of sentences that was read, with the predictions as further columns and comments.
+    Conll,
     /// Columns of texts and numbers; a blank is null in a column of whole numbers, and NaN in a
     /// column of other numbers.
     Parquet,
@@ -56,6 +58,7 @@ impl Form {
             "tsv" => Some(Format::Tsv),
             "jsonl" | "ndjson" => Some(Format::Jsonl),
             "parquet" => Some(Format::Parquet),
+            "conll" | "conllu" | "iob" | "bio" => Some(Format::Conll),
             _ => None,
         };
         let is_device = || fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
@@ -77,7 +80,8 @@ impl Form {
                         quoted(&format!(".{ending}{}", if is_packed { ".gz" } else { "" }))
                     ),
                 };
-                let hint = format!("{ENDINGS}; or say it with --format csv, tsv, jsonl or parquet");
+                let hint =
+                    format!("{ENDINGS}; or say it with --format csv, tsv, jsonl, conll or parquet");
                 Err(Fault::new(Exit::Usage, format!("--out {}: {found}", path.display()))
                     .hint(hint))
             }

@@ -18,16 +18,17 @@ use crate::data::table::wholes::Width;
 use crate::data::tokens::Tokens;
 use crate::data::write::csv;
 use crate::data::write::parquet::Writer;
-use crate::data::{Dataset, Scaling, Target};
+use crate::data::{Dataset, Scaling, Table, Target};
 use crate::model::file::Model;
 use crate::model::network::Head;
 pub use crate::run::apply::output::Format;
 use crate::run::apply::probability::{sigmoid, softmax};
+use crate::run::apply::sentences;
 use crate::run::apply::tags::Decoder;
 use crate::run::metrics::multiclass::first_largest;
 
 /// The prediction for one row and one task.
-enum Prediction<'m> {
+pub(super) enum Prediction<'m> {
     /// The predicted class, and the probability of each class.
     Class(&'m str, Vec<f64>),
     /// The predicted tag.
@@ -37,14 +38,14 @@ enum Prediction<'m> {
 }
 
 /// A task of a model, with the logits of some rows.
-struct Predicted<'m> {
-    head: &'m Head,
+pub(super) struct Predicted<'m> {
+    pub(super) head: &'m Head,
     target: &'m Target,
     logits: &'m [f32],
     /// The tag of each row, if the task has tags.
     tags: Vec<usize>,
     /// The first row of the sentence of each row, if labels are those of sentences.
-    firsts: Vec<u32>,
+    pub(super) firsts: Vec<u32>,
 }
 
 /// The tasks of a model; `logits` are [rows, outputs] for each, and `tokens` the sentences of the
@@ -81,7 +82,7 @@ impl<'m> Predicted<'m> {
     }
 
     /// The prediction for a row.
-    fn prediction(&self, row: usize) -> Prediction<'m> {
+    pub(super) fn prediction(&self, row: usize) -> Prediction<'m> {
         let z = self.logits(row);
         match self.head.kind {
             TaskKind::Multiclass => {
@@ -283,6 +284,8 @@ pub struct Sheet<'m, W: Write> {
 /// The writer of the rows, after the header.
 enum To<W: Write> {
     Lines(W),
+    /// Sentences as they were read.
+    Sentences(W),
     Parquet(Writer<W>),
 }
 
@@ -321,6 +324,7 @@ impl<'m, W: Write> Sheet<'m, W> {
                 To::Lines(to)
             }
             Format::Jsonl => To::Lines(to),
+            Format::Conll => To::Sentences(to),
         };
         Ok(Sheet { model, with_logits, format, names, to, rows: 0 })
     }
@@ -331,6 +335,12 @@ impl<'m, W: Write> Sheet<'m, W> {
     /// Errors of the writer.
     pub fn add(&mut self, data: &Dataset, logits: &[Vec<f32>]) -> std::io::Result<()> {
         let tasks = tasks(self.model, data.tokens.as_deref(), logits);
+        if let To::Sentences(to) = &mut self.to {
+            let written = data.table.as_ref().map_or(&[][..], Table::written);
+            sentences::write(to, &tasks, written)?;
+            self.rows += data.rows;
+            return Ok(());
+        }
         for row in 0..data.rows {
             let cells = record(&tasks, data, row, self.with_logits);
             match &mut self.to {
@@ -342,6 +352,7 @@ impl<'m, W: Write> Sheet<'m, W> {
                     });
                     writer.end_row()?;
                 }
+                To::Sentences(_) => {}
                 To::Lines(to) => writeln!(to, "{}", line(self.format, &self.names, &cells))?,
             }
         }
@@ -356,7 +367,7 @@ impl<'m, W: Write> Sheet<'m, W> {
     pub fn finish(self) -> std::io::Result<()> {
         match self.to {
             To::Parquet(writer) => writer.finish(),
-            To::Lines(mut to) => to.flush(),
+            To::Lines(mut to) | To::Sentences(mut to) => to.flush(),
         }
     }
 }

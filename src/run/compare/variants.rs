@@ -121,7 +121,8 @@ pub fn packed_initial(config: &Config, plan: &Plan) -> Result<Vec<f32>> {
         let config = alone(config, number);
         let network = Network::new(&config, &plan.parts.schema)?;
         let layout = Layout::new(&network)?;
-        let own = Plan { config, network, layout, ..plan.clone() };
+        let vectors = Default::default();
+        let own = Plan { config, network, layout, vectors, ..plan.clone() };
         let values = own.initial()?;
         let mine = format!("task.{}.", task.name);
         for block in &own.layout.blocks {

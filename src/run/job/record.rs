@@ -158,7 +158,7 @@ impl<'a> Recorder<'a> {
     }
 
     fn rate(&self, steps: u64) -> f64 {
-        steps.saturating_sub(self.before) as f64 * self.plan.batch as f64
+        steps.saturating_sub(self.before) as f64 * self.plan.rows_per_step() as f64
             / self.begun.elapsed().as_secs_f64().max(1e-9)
     }
 

@@ -18,6 +18,7 @@ pub mod sums;
 mod task_figures;
 mod trouble;
 mod validate;
+mod vectors;
 mod verdict;
 
 use std::time::Instant;

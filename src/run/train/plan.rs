@@ -16,6 +16,7 @@ use crate::run::checkpoint::Snapshot;
 use crate::run::train::selection::Selection;
 use crate::run::train::sums::Sums;
 use crate::run::train::task_figures::{self, TaskFigures};
+use crate::run::train::vectors::Vectors;
 use crate::schedule::SLOTS;
 use crate::step::{Built, LabelShape, Request, build};
 use anyhow::Result;
@@ -46,6 +47,8 @@ pub struct Plan {
     pub notices: Vec<String>,
     /// The largest number of rows of a step.
     pub batch: usize,
+    /// Vectors that begin as files give them.
+    pub(crate) vectors: Arc<Vectors>,
     /// Rows of a step, about, where it has whole sentences.
     pub sentence_rows: Option<usize>,
     /// Steps per epoch.
@@ -73,12 +76,15 @@ impl Plan {
         let (selection, mut notices) = Selection::new(&config, &network, &parts)?;
         let (task_figures, more) = task_figures::figures(&config, &network, &parts);
         notices.extend(more);
+        let (vectors, more) = Vectors::read(&layout, &parts.schema.input, &config.data.features)?;
+        notices.extend(more);
         let rows = parts.train.rows;
         let batch = match config.train.batch_size {
             BatchSize::Rows(n) => n.min(rows),
             BatchSize::Full => rows,
         };
-        let tokens = parts.train.tokens.as_ref().filter(|_| batch < rows);
+        let is_shuffled = config.train.batch_size != BatchSize::Full;
+        let tokens = parts.train.tokens.as_ref().filter(|_| is_shuffled);
         let (batch, sentence_rows, steps) = match tokens.map(|tokens| tokens.longest()) {
             None => (batch, None, rows.div_ceil(batch)),
             Some(longest) => {
@@ -108,10 +114,16 @@ impl Plan {
             task_figures,
             notices,
             batch,
+            vectors: Arc::new(vectors),
             sentence_rows,
             steps_per_epoch,
             total_steps,
         })
+    }
+
+    /// Rows of a step, about, where steps differ.
+    pub fn rows_per_step(&self) -> usize {
+        self.sentence_rows.unwrap_or(self.batch)
     }
 
     /// Steps from one evaluation to the next.
@@ -237,6 +249,7 @@ impl Plan {
             let seen = Seen::of(&self.parts.schema.input, &self.parts.train)?;
             seen.iter().for_each(|seen| init::zero_unseen(&mut arena, &self.layout, seen));
         }
+        self.vectors.set(&mut arena);
         Ok(arena)
     }
 

@@ -20,6 +20,7 @@ use crate::data::read::reader::{self, Chunked};
 use crate::data::read::stream::Window;
 use crate::data::table::options::Options;
 use crate::data::table::raw::Raw;
+use crate::data::tokens::Written;
 use crate::fault::Fault;
 use predicates::Predicates;
 use rows::Rows;
@@ -94,6 +95,8 @@ struct Table {
     sentences: Sentences,
     predicates: Option<Predicates>,
     rows: Rows,
+    /// The lines of the sentences, if they are kept.
+    written: Option<Vec<Written>>,
     hashes: Vec<(String, String)>,
     places: Vec<String>,
     /// Lines of several words, and empty tokens, which are no rows.
@@ -114,6 +117,7 @@ impl Table {
             sentences,
             predicates,
             rows,
+            written: options.keeps_lines.then(Vec::new),
             hashes: Vec::new(),
             places: Vec::new(),
             passed: [0; 2],
@@ -127,14 +131,22 @@ impl Table {
         let before = self.rows.sentences();
         self.rows.begin_file(place);
         while let Some(sentence) = parser.next(&mut window)? {
-            match &self.predicates {
-                None => self.rows.add(&sentence, None)?,
+            let copies = match &self.predicates {
+                None => {
+                    self.rows.add(&sentence, None)?;
+                    1
+                }
                 Some(predicates) => {
-                    for of_predicate in predicates.of(&sentence, parser.names())? {
-                        self.rows.add(&sentence, Some(&of_predicate))?;
+                    let all = predicates.of(&sentence, parser.names())?;
+                    for of_predicate in &all {
+                        self.rows.add(&sentence, Some(of_predicate))?;
                     }
                     self.rows.end_sentence();
+                    all.len()
                 }
+            };
+            if let Some(written) = &mut self.written {
+                written.push(Written { lines: sentence.text, copies });
             }
         }
         if before == self.rows.sentences() {
@@ -153,6 +165,7 @@ impl Table {
         let [ranges, empty] = self.passed;
         let mut raw = self.rows.finish(&self.places, self.predicates.as_ref())?;
         raw.hashes = self.hashes;
+        raw.written = self.written.unwrap_or_default();
         if ranges + empty > 0 {
             raw.notes.push(format!(
                 "{}: {ranges} lines of several words and {empty} empty tokens of CoNLL-U are no \

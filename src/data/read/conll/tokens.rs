@@ -27,6 +27,8 @@ pub struct Sentence {
     pub comments: Vec<(String, String)>,
     /// Where it begins, for messages.
     pub place: String,
+    /// Its lines, and whether each is a token.
+    pub text: Vec<(String, bool)>,
 }
 
 /// Cuts one file.
@@ -82,9 +84,14 @@ impl<'s> Parser<'s> {
             let begun = !sentence.tokens.is_empty();
             match line.trim() {
                 "" if begun => break,
-                "" => sentence.comments.clear(),
+                "" => {
+                    sentence.comments.clear();
+                    sentence.text.push((String::new(), false));
+                }
                 text if is_token(text, begun, self.width) => {
-                    if let Some(cells) = self.cells(&line, &place)? {
+                    let cells = self.cells(&line, &place)?;
+                    sentence.text.push((line.clone(), cells.is_some()));
+                    if let Some(cells) = cells {
                         if !begun {
                             sentence.place = place;
                         }
@@ -93,7 +100,10 @@ impl<'s> Parser<'s> {
                         check_length(&sentence)?;
                     }
                 }
-                text => sentence.comments.extend(comment(text)),
+                text => {
+                    sentence.comments.extend(comment(text));
+                    sentence.text.push((line.clone(), false));
+                }
             }
         }
         self.check_names(&sentence)?;
@@ -194,13 +204,15 @@ impl<'s> Parser<'s> {
             Some((word, label)) => vec![word.to_owned(), label.to_owned()],
             None => vec![(*word).to_owned()],
         };
+        let tokens: Vec<Vec<String>> = words.iter().map(cells).collect();
+        let label = label.map(|(name, label)| (name.clone(), label.to_owned()));
+        let comment = label.iter().map(|(name, label)| (format!("# {name} = {label}"), false));
+        let text = comment.chain(tokens.iter().map(|cells| (cells.join("\t"), true))).collect();
         Ok(Sentence {
-            tokens: words.iter().map(cells).collect(),
+            tokens,
+            text,
             lines: vec![number; words.len()],
-            comments: label
-                .map(|(name, label)| (name.clone(), label.to_owned()))
-                .into_iter()
-                .collect(),
+            comments: label.into_iter().collect(),
             place,
         })
     }
