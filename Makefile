@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 FUZZ_SECONDS ?= 3600
-FUZZ_TARGETS ?= text npy svmlight parquet idx model manifest config
+FUZZ_TARGETS ?= text npy svmlight conll parquet idx model manifest config
 
 .PHONY: help setup demo test browser page isa conformance examples soak
 .PHONY: dist wheel lint deny audit clean
@@ -40,6 +40,7 @@ examples: setup ## fetch the data of the examples and train on each
 	sh examples/census-income/run.sh
 	sh examples/census-income/architectures.sh
 	sh examples/flights/run.sh
+	sh examples/atis/run.sh
 
 # Needs nightly Rust and cargo-fuzz. Inputs that fail are written to fuzz/artifacts.
 soak: ## fuzz every reader for FUZZ_SECONDS, and run the tests that take too long

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 use super::config::read::from_text;
 use super::config::write::to_toml;
-use super::config::{Overlay, Scale};
+use super::config::{Overlay, Scale, Sentences, Written};
+use super::data::encode::tags::span;
 use super::data::images::{idx as images, overlay};
 use super::data::read::{
-    bytes, npy as arrays, parquet as columns, svmlight as sparse, text as lines,
+    bytes, conll as sentences, npy as arrays, parquet as columns, svmlight as sparse, text as lines,
 };
 use super::data::table::options::{Header, Options};
 use super::data::table::raw::Raw;
@@ -78,6 +79,44 @@ pub fn npy(bytes: &[u8]) {
 /// Reads lines of labels and indices.
 pub fn svmlight(bytes: &[u8]) {
     table(sparse::read_from(bytes, "x", bytes.len() as u64));
+}
+
+/// Reads sentences; the first byte of the input says how they are written. Every row must know its
+/// place in its sentence, and windows of a few bytes must give the same as one window.
+pub fn conll(input: &[u8]) {
+    let Some((&how, bytes)) = input.split_first() else { return };
+    let by_name = |name: &str| Sentences::by_name(name).expect("a known ending");
+    let named = |columns: &[&str], predicate: Option<&str>| Sentences {
+        columns: columns.iter().map(|name| (*name).to_owned()).collect(),
+        word: columns[0].to_owned(),
+        predicate: predicate.map(str::to_owned),
+        ..by_name("x.conll")
+    };
+    let sentences = match how {
+        b'0' => by_name("x.conllu"),
+        b'1' => by_name("x.conll"),
+        b'2' => named(&["word", "tag"], None),
+        b'3' => Sentences { format: Written::Lines, ..named(&["word", "tag", "label"], None) },
+        b'4' => Sentences { predicate: Some("upos=VERB".into()), ..by_name("x.conllu") },
+        _ => named(&["word", "predicate"], Some("predicate")),
+    };
+    let options = Options { sentences: Some(sentences), ..Options::default() };
+    let size = bytes.len() as u64;
+    let [whole, pieces] =
+        [size, 1].map(|size| table(sentences::read_from(bytes, "x", size, &options)));
+    assert_eq!(whole.is_some(), pieces.is_some());
+    if let (Some(whole), Some(pieces)) = (whole, pieces) {
+        assert_eq!((&whole.names, &whole.columns), (&pieces.names, &pieces.columns));
+        let mut row = 0;
+        while row < whole.rows {
+            let (before, behind) = span(&whole, row).expect("a place");
+            assert_eq!(before, 0);
+            let next = |at: usize| span(&whole, row + at) == Some((at, behind - at));
+            assert!((0..=behind).all(next), "row {row}");
+            row += behind + 1;
+        }
+        assert_eq!(row, whole.rows);
+    }
 }
 
 /// Reads row groups of pages.

@@ -10,10 +10,11 @@ mod harmless;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 8] = [
+const TARGETS: [Target; 9] = [
     ("text", harmless::text),
     ("npy", harmless::npy),
     ("svmlight", harmless::svmlight),
+    ("conll", harmless::conll),
     ("parquet", harmless::parquet),
     ("idx", harmless::idx),
     ("model", harmless::model),
