@@ -15,6 +15,7 @@ mod reading;
 mod repeats;
 mod report;
 mod result;
+mod sentences;
 mod shell;
 mod signals;
 mod step_args;

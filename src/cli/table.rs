@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::console::Console;
 use super::flags::Weights;
-use crate::config::{Decimal, Source, TaskKind, read};
+use super::sentences;
+use crate::config::{Decimal, Sentences, Source, TaskKind, read};
 use crate::data::load::door::load;
 use crate::data::look::draft::{Draft, range};
 use crate::data::look::survey::{
@@ -116,8 +117,27 @@ impl TableArgs {
 
     /// Whether any of these flags is given.
     fn is_given(&self) -> bool {
+        self.is_about_cells() || !self.target.is_empty()
+    }
+
+    /// Whether a flag says how the cells of a table are written.
+    fn is_about_cells(&self) -> bool {
         let said = self.delimiter.is_some() || self.decimal.is_some() || !self.missing.is_empty();
-        said || !self.target.is_empty() || self.no_header
+        said || self.no_header
+    }
+
+    /// How a file is read if its name is that of a file of sentences.
+    ///
+    /// # Errors
+    /// 2 with a flag that means nothing for it.
+    fn sentences(&self, path: &str) -> Result<Option<Sentences>> {
+        let known = Sentences::by_name(path);
+        if known.is_some() && self.is_about_cells() {
+            let flags = "--no-header, --delimiter, --decimal and --missing";
+            let found = format!("{path}: {flags} are for tables, and this is a file of sentences");
+            return Err(Fault::new(Exit::Usage, found).hint("leave them out").into());
+        }
+        Ok(known)
     }
 }
 
@@ -128,7 +148,11 @@ pub(super) fn init(
     out: Option<&Path>,
     console: &Console,
 ) -> Result<()> {
-    check_init(data, args, out)?;
+    let known = args.sentences(data)?;
+    check_init(data, args, known.is_some(), out)?;
+    if let Some(known) = known {
+        return sentences::init(data, (&known, &args.target), out, console);
+    }
     let (survey, tasks) = args.survey(data)?;
     let path = path_from(data, out)?;
     let (header, delimiter) = (!args.no_header, args.delimiter()?);
@@ -163,9 +187,9 @@ pub(super) fn init(
 /// Refuses flags of `init` before anything is read.
 ///
 /// # Errors
-/// 2 without a target; 73 if `out` exists.
-fn check_init(data: &str, args: &TableArgs, out: Option<&Path>) -> Result<()> {
-    if args.target.is_empty() {
+/// 2 without a target, which files of sentences need not have; 73 if `out` exists.
+fn check_init(data: &str, args: &TableArgs, guesses: bool, out: Option<&Path>) -> Result<()> {
+    if args.target.is_empty() && !guesses {
         let fault = Fault::new(
             Exit::Usage,
             "--target is missing: a configuration needs something to learn",
@@ -182,7 +206,7 @@ fn check_init(data: &str, args: &TableArgs, out: Option<&Path>) -> Result<()> {
 }
 
 /// The path of the data as a configuration in the folder of `out` names it.
-fn path_from(data: &str, out: Option<&Path>) -> Result<String> {
+pub(super) fn path_from(data: &str, out: Option<&Path>) -> Result<String> {
     let elsewhere = out.and_then(Path::parent).is_some_and(|folder| !folder.as_os_str().is_empty());
     if !elsewhere {
         return Ok(data.to_owned());
@@ -197,7 +221,7 @@ fn taken(out: &Path, why: impl std::fmt::Display) -> anyhow::Error {
         .into()
 }
 
-fn write_new(out: &Path, text: &str) -> Result<()> {
+pub(super) fn write_new(out: &Path, text: &str) -> Result<()> {
     let mut file = std::fs::File::create_new(out)
         .map_err(|e| taken(out, format!("cannot be created: {e}")))?;
     let failed =
@@ -235,6 +259,14 @@ pub(super) fn inspect(
 }
 
 fn inspect_table(path: &str, args: &TableArgs, console: &Console) -> Result<()> {
+    if let Some(known) = args.sentences(path)? {
+        if !args.target.is_empty() {
+            let found = format!("{path}: --target is for tables, and this is a file of sentences");
+            let hint = "leave it out: every column is shown with what it is taken for";
+            return Err(Fault::new(Exit::Usage, found).hint(hint).into());
+        }
+        return sentences::inspect(path, &known, console);
+    }
     let (survey, tasks) = args.survey(path)?;
     if console.json {
         return console.result_json(&table_json(&survey, &tasks));

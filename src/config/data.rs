@@ -292,8 +292,10 @@ impl Splits {
             .only(self.built_in.is_none(), format!("{name} has its own validation and test parts"))
             .only(self.has_columns, NO_COLUMNS)
             .maybe(&mut data.split_column, &text())?;
+        let are_whole = data.sentences.is_some() && !self.has_folds;
         self.column(pass.key("stratify"))
             .only(is_split, "nothing is split")
+            .only(!are_whole, "it draws single rows, and sentences stay whole (folds can have it)")
             .maybe(&mut data.stratify, &text())?;
         let single = self.has_stratify && !self.has_folds;
         self.column(pass.key("group"))

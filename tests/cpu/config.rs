@@ -18,6 +18,7 @@ const CSV: &str = "[data]\ntrain = \"x.csv\"\n";
 const IDX: &str = "[data]\ntrain = { images = \"i.gz\", labels = \"l.gz\" }\n";
 const DIGITS: &str = "[data]\ntrain = \"digits-overlay\"\n";
 const NPY: &str = "[data]\ntrain = { features = \"x.npy\", labels = \"y.npy\" }\n";
+const CONLL: &str = "[data]\ntrain = \"x.conll\"\n";
 const TASKS: &str = "[task.left]\n[task.right]\n";
 
 /// `text`, with a `[data]` table and two tasks if it has none.
@@ -1197,6 +1198,22 @@ const TRIES: &[(&str, &str, &[&str])] = &[
         ],
     ),
     ("[train]\npatience = { left = 1 }\n", DIGITS, &["train.freeze_finished=true"]),
+    (
+        "[task.left]\ntype = \"tags\"\n[task.right]\n",
+        CONLL,
+        &[
+            "data.format=lines",
+            "data.columns=[\"a\", \"b\"]",
+            "data.word=form",
+            "data.window=5",
+            "data.affixes=1",
+            "data.shape=false",
+            "data.predicate=role=V",
+            "feature.age.window=1",
+            "task.left.scheme=bioes",
+        ],
+    ),
+    ("", CONLL, &["task.left.pool=mean"]),
     ("[tracking]\ntensorboard = true\n", CSV, &["tracking.histograms=2e"]),
     (
         "[architecture]\nkind = \"mmoe\"\n",
@@ -1351,6 +1368,56 @@ fn every_key_has_an_effect() {
 }
 
 #[test]
+fn keys_of_sentences_are_for_files_of_sentences() {
+    let conll = |keys: &str| format!("[data]\ntrain = \"x.conll\"\n{keys}\n");
+    let sentences = |text: &str| read(text).data.sentences.unwrap();
+    let known = sentences(&conll(""));
+    assert_eq!((known.columns.len(), known.word.as_str(), known.window), (0, "0", 2));
+    let known = sentences("[data]\ntrain = \"X.CONLLU.gz\"\n");
+    assert_eq!((known.columns.len(), known.word.as_str()), (10, "form"));
+    let known = sentences("[data]\ntrain = \"x.txt\"\nformat = \"lines\"\n");
+    assert_eq!(
+        (known.columns, known.word.as_str()),
+        (["word", "tag", "label"].map(String::from).into(), "word")
+    );
+    assert_eq!(sentences(&conll("columns = [\"id\", \"token\"]")).word, "token");
+    assert_eq!(read(CSV).data.sentences, None);
+    for (text, message, hint) in [
+        (format!("{CSV}window = 1"), "data.window: has no effect", "leave it out"),
+        (format!("{NPY}format = \"conll\""), "data.format: has no effect", "leave it out"),
+        (conll("format = \"csv\""), "data.format: must be", "conll"),
+        (conll("columns = []"), "data.columns: must have a name", "name all columns"),
+        (conll("columns = [\"a\", \"b\", \"a\"]"), "data.columns: names \"a\" twice", "own"),
+        (conll("columns = [\"sentence.span\"]"), "data.columns: \"sentence.span\"", "another"),
+        (conll("columns = [\"a\"]\nword = \"b\""), "data.word: there is no column \"b\"", "words"),
+        (conll("window = 17"), "data.window: must be an integer from 0 to 16", ""),
+        (conll("affixes = 9"), "data.affixes: must be an integer from 0 to 8", ""),
+        (conll("stratify = \"left\""), "data.stratify: has no effect", "leave it out"),
+        (conll("header = false"), "data.header: has no effect", "leave it out"),
+        (
+            "[data]\ntrain = \"x.txt\"\nformat = \"lines\"\ncolumns = [\"a\"]".into(),
+            "data.columns: must be two or three names",
+            "word",
+        ),
+        (format!("{CSV}[feature.a]\nwindow = 1"), "feature.a.window: has no effect", ""),
+        (format!("{CSV}[task.a]\ntype = \"tags\""), "task.a.type: is \"tags\"", "multiclass"),
+        (format!("{CSV}[task.a]\npool = \"max\""), "task.a.pool: has no effect", "leave it out"),
+        (
+            conll("[task.a]\nscheme = \"bio\""),
+            "task.a.scheme: has no effect, since the task is of type multiclass",
+            "leave it out",
+        ),
+        (
+            conll("[task.a]\ntype = \"tags\"\npool = \"max\""),
+            "task.a.pool: has no effect, since tags are labels of tokens",
+            "leave it out",
+        ),
+    ] {
+        refused(&text, set(&text, &[]), message, hint);
+    }
+}
+
+#[test]
 fn every_key_refuses_a_wrong_type_by_its_path() {
     for keys in known() {
         for key in &keys.keys {
@@ -1404,6 +1471,16 @@ fn good() -> Vec<Config> {
         "ignore = [\"a\\\"b\", \"c\\\\d\", \"e\\nf\\u0001\\u007F\", \"\u{e4}\"]",
     ] {
         texts.push(format!("[data]\ntrain = \"a \\\"b\\\\'.csv\"\n{data}\n"));
+    }
+    for data in [
+        "conllu\"\npredicate = \"upos=VERB\"\nwindow = 0",
+        "bio.gz\"\ncolumns = [\"w\", \"t\"]\nshape = false\naffixes = 0",
+        "txt\"\nformat = \"lines\"\ncolumns = [\"w\", \"t\"]\nmissing = \"auto\"",
+    ] {
+        texts.push(format!(
+            "[data]\ntrain = \"x.{data}\n[feature.f]\nwindow = 0\n[task.a]\ntype = \
+             \"tags\"\nscheme = \"bioes\"\n[task.b]\npool = \"mean\"\n"
+        ));
     }
     for overlay in
         ["{}", "{ shift = 0 }", "{ seed = 3 }", "{ shift = 4, seed = 9223372036854775807 }"]

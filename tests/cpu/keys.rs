@@ -73,6 +73,15 @@ const NPY: &str = "[data]\ntrain = { features = \"x.npy\", labels = \"y.npy\" }\
 const DIGITS: &str = "[data]\ntrain = \"digits-overlay\"\n[trunk]\nlayers = \
                       [3]\n[task.left]\n[task.right]\n[train]\nmax_steps = 2";
 
+/// Sentences whose tokens have tags, and which have a kind.
+const TOKENS: &str = "[data]\ntrain = \"tokens.conll\"\ncolumns = [\"word\", \"tag\", \
+                      \"role\"]\naffixes = 1\n[trunk]\nlayers = [6]\n[task.tag]\ntype = \
+                      \"tags\"\n[task.kind]\npool = \"max\"\n[optimizer]\nlearning_rate = \
+                      3e-2\n[train]\nepochs = 6\nbatch_size = 32";
+/// Lines that can be read as tokens, or as sentences.
+const BOTH: &str = "[data]\ntrain = \"both.txt\"\nformat = \"conll\"\ncolumns = [\"word\", \
+                    \"tag\"]\n[trunk]\nlayers = [3]\n[task.tag]\n[train]\nepochs = 2";
+
 /// The results of a configuration, in the order in which they are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
@@ -239,7 +248,15 @@ const FLIPS: &[Flip] = &[
     flip(IDX, OVERLAID, &["data.overlay.seed=3"], Rows),
     flip(NPY, &[], &["data.train.features=x2.npy"], Schema),
     flip(NPY, &[], &["data.train.labels=y2.npy", "task.y.target=y2"], Schema),
+    flip(BOTH, &[], &["data.format=lines"], Schema),
+    flip(TOKENS, &[], &["data.columns=[\"word\", \"role\", \"tag\"]"], Schema),
+    flip(TOKENS, &[], &["data.word=role"], Schema),
+    flip(TOKENS, &[], &["data.window=1"], Schema),
+    flip(TOKENS, &[], &["data.affixes=2"], Schema),
+    flip(TOKENS, &[], &["data.shape=false"], Schema),
+    flip(TOKENS, &[], &["data.predicate=role"], Schema),
     // [feature.*]
+    flip(TOKENS, &["feature.role.type=category"], &["feature.role.window=0"], Schema),
     flip(TABLE, &[], &["feature.x.type=category"], Schema),
     flip(TABLE, &[], &["feature.y.missing=[\"\", -9]"], Schema),
     flip(TABLE, &[], &["feature.x.scale=robust"], Schema),
@@ -294,6 +311,8 @@ const FLIPS: &[Flip] = &[
     flip(TABLE, &[], &["task.visits.scale_loss=false"], Schema),
     flip(TABLE, &[], &["task.price.scale=minmax"], Schema),
     flip(TABLE, &["task.colour.top_k=1"], &["task.colour.top_k=2"], Watched),
+    flip(TOKENS, &[], &["task.tag.scheme=bioes"], Watched),
+    flip(TOKENS, &[], &["task.kind.pool=mean"], Program),
     // [[coupling]]
     flip(
         TABLE,
@@ -407,6 +426,26 @@ fn rows_csv(first: u64, rows: u64) -> String {
     text
 }
 
+/// Sentences with cities of one or two words, which have tags, and a mark for some words.
+fn tokens_conll(sentences: u64) -> String {
+    const WORDS: [&str; 8] = ["go", "to", "Paris", "Rome", "New", "x-1", "77", "..."];
+    let mut text = String::new();
+    for sentence in 0..sentences {
+        let _ = writeln!(text, "# kind = k{}", draw(3, 70, sentence));
+        for at in 0..2 + draw(4, 71, sentence) as u64 {
+            let word = WORDS[draw(8, 72, 10 * sentence + at)];
+            let tag = if ["Paris", "Rome", "New"].contains(&word) { "B-X" } else { "O" };
+            let role = if word == "go" || word == "77" { "B-A" } else { "O" };
+            let _ = writeln!(text, "{word} {tag} {role}");
+            if word == "New" {
+                text += "York I-X I-A\n";
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
 /// An IDX file of bytes.
 fn idx(dims: &[u32], values: impl Iterator<Item = u8>) -> Vec<u8> {
     let mut file = vec![0, 0, 8, dims.len() as u8];
@@ -457,6 +496,9 @@ fn files() -> TempDir {
         "written.csv",
         ("n,d,label\n".to_owned() + &(0..60).map(line).collect::<String>()).into_bytes(),
     );
+    write("tokens.conll", tokens_conll(60).into_bytes());
+    let line = |row: u64| format!("w{}:O w{}:X\n\n", draw(4, 73, row), draw(4, 74, row));
+    write("both.txt", (0..60).map(line).collect::<String>().into_bytes());
     for (number, (images, labels)) in [("i", "l"), ("i2", "l2")].into_iter().enumerate() {
         let column = 30 + 2 * number as u64;
         write(images, idx(&[60, 3, 4], (0..720).map(|i| draw(256, column, i) as u8)));
@@ -558,11 +600,9 @@ fn schema(plan: &Plan) -> String {
         forget(column, &["missing", "slots", "ngrams"]);
         column.get_mut("range").into_iter().for_each(|range| forget(range, &["clip"]));
     });
-    value["targets"]
-        .as_array_mut()
-        .unwrap()
-        .iter_mut()
-        .for_each(|target| forget(target, &["missing", "type", "columns", "groups"]));
+    value["targets"].as_array_mut().unwrap().iter_mut().for_each(|target| {
+        forget(target, &["missing", "type", "columns", "groups", "scheme", "pool"])
+    });
     value.to_string()
 }
 
@@ -676,7 +716,7 @@ fn every_key_changes_what_it_should() {
 #[test]
 fn equal_settings_give_equal_results() {
     let dir = files();
-    for base in [TABLE, ODD, NUMBERED, WRITTEN, DATED, IDX, NPY, DIGITS] {
+    for base in [TABLE, ODD, NUMBERED, WRITTEN, DATED, IDX, NPY, DIGITS, TOKENS, BOTH] {
         let [one, two] = [0, 1].map(|_| Print::of(settings(dir.path(), base, &[])));
         assert_eq!(one.differs(&two), [], "{base}");
     }

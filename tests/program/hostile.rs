@@ -44,10 +44,10 @@ const CHECKPOINT: &str = "run/checkpoints/step-8";
 const EVALUATE: &[&str] = &["evaluate", "run", "--data", "train.csv"];
 const PREDICT: &[&str] = &["predict", "run", "--data", "train.csv"];
 const RESUME: &[&str] = &["train", "--resume", "run", "--epochs", "3"];
-const TRAIN: &[&str] = &["train", "net.toml", "--out", "new"];
+pub(crate) const TRAIN: &[&str] = &["train", "net.toml", "--out", "new"];
 
 /// A directory in which the program runs, with a run in `run/`.
-struct Place(TempDir);
+pub(crate) struct Place(TempDir);
 
 /// A run of two epochs, copied for each case.
 fn trained() -> &'static Place {
@@ -96,7 +96,7 @@ impl Place {
         self.0.path().join(name)
     }
 
-    fn put(&self, name: &str, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn put(&self, name: &str, bytes: impl AsRef<[u8]>) {
         fs::write(self.path(name), bytes).unwrap();
     }
 
@@ -212,7 +212,7 @@ impl Place {
 }
 
 /// (name, what is done to the place, arguments of the program, exit code, text in stderr)
-type Case = (&'static str, fn(&Place), &'static [&'static str], i32, &'static str);
+pub(crate) type Case = (&'static str, fn(&Place), &'static [&'static str], i32, &'static str);
 
 fn pipe(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
@@ -222,7 +222,7 @@ fn deep(n: usize) -> String {
     "[".repeat(n)
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
@@ -1126,7 +1126,7 @@ fn complaint((name, spoil, args, code, word): &Case) -> Option<String> {
 }
 
 #[track_caller]
-fn check(cases: &[Case]) {
+pub(crate) fn check(cases: &[Case]) {
     let complaints: Vec<String> = cases.iter().filter_map(complaint).collect();
     assert!(
         complaints.is_empty(),

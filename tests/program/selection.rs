@@ -29,6 +29,7 @@ fn head(kind: TaskKind, classes: usize, loss: Loss) -> Head {
         loss,
         threshold: None,
         top_k: None,
+        pool: None,
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod draft;
 pub mod giveaway;
 mod sample;
+pub mod sentences;
 pub mod summary;
 pub mod sums;
 pub mod survey;

@@ -1,5 +1,6 @@
 //! Counts labelled rows.
 
+use crate::data::tokens::is_trained;
 use crate::data::{Dataset, Part, Parts, UNLABELLED};
 
 /// The number of labelled rows of one label column in one part.
@@ -13,8 +14,12 @@ pub struct Labelled {
     pub part: Part,
     /// Number of rows with a label.
     pub labelled: usize,
-    /// Number of all rows.
+    /// Number of all rows, or of sentences, if the labels are those of sentences.
     pub rows: usize,
+    /// Whether the labels are those of sentences.
+    pub of_sentences: bool,
+    /// Number of labels that no training row has.
+    pub unseen: usize,
 }
 
 /// The numbers of labelled rows, ordered by task, column and part.
@@ -28,12 +33,15 @@ pub fn label_summary(parts: &Parts) -> Vec<Labelled> {
     for (i, (target, column)) in columns.enumerate() {
         for (part, dataset) in parts.there() {
             let (task, column) = (target.task.clone(), column.clone());
+            let tokens = dataset.tokens.as_ref().filter(|_| target.pool.is_some());
             found.push(Labelled {
                 task,
                 column,
                 part,
                 labelled: dataset.labelled(i),
-                rows: dataset.rows,
+                rows: tokens.map_or(dataset.rows, |tokens| tokens.sentences().count()),
+                of_sentences: target.pool.is_some(),
+                unseen: dataset.unseen(i),
             });
         }
     }
@@ -52,5 +60,13 @@ impl Dataset {
         self.labels
             .get(column)
             .map_or(0, |labels| labels.iter().filter(|&&label| label != UNLABELLED).count())
+    }
+
+    /// Number of rows whose label in label column `column` is one that no training row has, where
+    /// rows are tokens.
+    fn unseen(&self, column: usize) -> usize {
+        let labels = self.labels.get(column).filter(|_| self.tokens.is_some());
+        let is_unseen = |label: &&u32| **label != UNLABELLED && !is_trained(**label);
+        labels.map_or(0, |labels| labels.iter().filter(is_unseen).count())
     }
 }

@@ -2,6 +2,8 @@
 //! sentence once more, with the predicate, the distance to it, and the label of the token as its
 //! argument.
 
+use std::cell::Cell;
+
 use super::tokens::Sentence;
 use crate::fault::{Fault, quoted};
 
@@ -11,14 +13,18 @@ pub const PREDICATE: &str = "predicate";
 pub const DISTANCE: &str = "distance";
 /// The column of the label of the token as an argument of the predicate.
 pub const ARGUMENT: &str = "argument";
-/// The largest number of rows that one sentence becomes.
-const MOST_ROWS: usize = 1 << 20;
+/// The largest number of rows that sentences become: for each token …
+const ROWS: usize = 64;
+/// … and beside.
+const MOST_ROWS: usize = 1 << 16;
 
 /// What marks the predicates of a sentence: `COLUMN`, whose cell is not blank, or
 /// `COLUMN=VALUE`.
 pub struct Predicates {
     column: String,
     value: Option<String>,
+    /// Tokens so far, and rows that they became.
+    seen: Cell<[usize; 2]>,
 }
 
 /// A predicate of a sentence.
@@ -35,7 +41,7 @@ impl Predicates {
         let (column, value) = setting.split_once('=').map_or((setting, None), |(column, value)| {
             (column.trim(), Some(value.trim().to_owned()))
         });
-        Predicates { column: column.trim().to_owned(), value }
+        Predicates { column: column.trim().to_owned(), value, seen: Cell::default() }
     }
 
     /// The setting, for messages.
@@ -64,19 +70,30 @@ impl Predicates {
                 .hint("name the column in data.columns, or another one in data.predicate"));
         };
         let tokens = &sentence.tokens;
+        let width = tokens.first().map_or(0, Vec::len);
+        let odd = tokens.iter().position(|t| t.len() != width || width < names.len());
+        if let Some(at) = odd {
+            let place = format!("{}, token {}", sentence.place, at + 1);
+            let found = format!("{} columns, the sentence begins with {width}", tokens[at].len());
+            return Err(
+                Fault::data(place, found).hint("give every token of a sentence the same columns")
+            );
+        }
         let cell = |token: usize| tokens[token].get(column).map_or("", String::as_str);
         let places: Vec<usize> = (0..tokens.len()).filter(|i| self.marks(cell(*i))).collect();
-        if places.len().saturating_mul(tokens.len()) > MOST_ROWS {
+        let [before, rows] = self.seen.get();
+        let all = [before + tokens.len(), rows + places.len() * tokens.len()];
+        self.seen.set(all);
+        if all[1] > ROWS * all[0] + MOST_ROWS {
             let found = format!(
-                "{} tokens with {} predicates are more than {MOST_ROWS} rows",
+                "{} tokens with {} predicates, each token once for each, are too many rows",
                 tokens.len(),
                 places.len()
             );
-            return Err(
-                Fault::data(&sentence.place, found).hint("put a blank line between sentences")
-            );
+            return Err(Fault::data(&sentence.place, found)
+                .hint("put a blank line between sentences, and mark predicates alone"));
         }
-        let further = tokens.first().map_or(0, |cells| cells.len() - names.len().min(cells.len()));
+        let further = width - names.len().min(width);
         if further > 0 && further != places.len() {
             let found = format!("{further} columns of arguments for {} predicates", places.len());
             return Err(Fault::data(&sentence.place, found)

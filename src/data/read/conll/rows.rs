@@ -15,8 +15,16 @@ use crate::fault::Fault;
 const LISTS: [&str; 2] = ["feats", "misc"];
 /// The longest key in a list that becomes a column, in bytes.
 const MOST_KEY: usize = 64;
-/// The largest number of columns that keys become.
-const MOST_KEYS: usize = 512;
+/// The largest number of blank cells that keys become, which only some tokens have: for each cell
+/// that is in the file or made of a word …
+const BLANKS: usize = 16;
+/// … and beside.
+const MOST_BLANKS: usize = 1 << 22;
+/// The largest number of bytes that values of comments take, which each token of a sentence has: for
+/// each byte of a token …
+const COPIES: usize = 64;
+/// … and beside.
+const MOST_COPIES: usize = 16 << 20;
 
 /// Columns of tokens.
 pub struct Rows {
@@ -30,6 +38,10 @@ pub struct Rows {
     /// The number of the sentence of each row, and its place in it.
     numbers: Wholes,
     spans: Wholes,
+    /// Cells that were blank because a key was not named, and the others.
+    filled: [usize; 2],
+    /// Bytes of comments, as often as tokens have them, and of tokens.
+    copied: [usize; 2],
     rows: usize,
     count: usize,
     /// The place of each file, its first row, and the lines of its rows.
@@ -47,6 +59,8 @@ impl Rows {
             known: (!known.is_empty()).then(|| known.to_vec()),
             numbers: Wholes::new(Width::Signed),
             spans: Wholes::new(Width::Signed),
+            filled: [0; 2],
+            copied: [0; 2],
             rows: 0,
             count: 0,
             files: Vec::new(),
@@ -83,6 +97,7 @@ impl Rows {
         predicate: Option<&OfPredicate>,
     ) -> Result<(), Fault> {
         let tokens = &sentence.tokens;
+        self.check_comments(sentence)?;
         if let Some(first) = tokens.first().filter(|_| self.names.is_empty()) {
             self.names = (0..first.len()).map(|at| at.to_string()).collect();
         }
@@ -101,19 +116,49 @@ impl Rows {
                 lines.push(self.rows - *first, *line);
             }
             self.rows += 1;
+            self.check_blanks(&sentence.place)?;
         }
         if predicate.is_none() {
             self.count += 1;
         }
-        match self.columns.len() <= MOST_KEYS.max(MAX_COLUMNS / 16) {
-            true => Ok(()),
-            false => Err(Fault::data(&sentence.place, "too many different keys in lists")
-                .hint("a column feats or misc holds Key=Value|Key=Value")),
+        Ok(())
+    }
+
+    /// Checks that comments are not much longer than what they are about.
+    fn check_comments(&mut self, sentence: &Sentence) -> Result<(), Fault> {
+        let bytes: usize = sentence.comments.iter().map(|(_, value)| value.len()).sum();
+        let own = |cells: &Vec<String>| cells.iter().map(|cell| cell.len() + 1).sum::<usize>();
+        self.copied[0] += bytes * sentence.tokens.len();
+        self.copied[1] += sentence.tokens.iter().map(own).sum::<usize>();
+        if self.copied[0] <= self.copied[1].saturating_mul(COPIES).saturating_add(MOST_COPIES) {
+            return Ok(());
         }
+        let found = format!("comments with {bytes} bytes of values, which each token would have");
+        Err(Fault::data(&sentence.place, found)
+            .hint("remove comments that are no labels, or write them without \"=\""))
+    }
+
+    /// Checks that not nearly all cells are blank: a few bytes must not take much memory.
+    fn check_blanks(&self, place: &str) -> Result<(), Fault> {
+        let [blanks, cells] = self.filled;
+        let many = self.columns.len() > MAX_COLUMNS / 16;
+        if many || blanks > cells.saturating_mul(BLANKS).saturating_add(MOST_BLANKS) {
+            let found = format!(
+                "{} columns, most of them of keys in lists or comments that few tokens have",
+                self.columns.len()
+            );
+            return Err(Fault::data(place, found).hint(
+                "feats and misc hold Key=Value|Key=Value, and comments key = value: give other \
+                 columns other names, and remove keys that differ from token to token",
+            ));
+        }
+        Ok(())
     }
 
     /// Puts the cells of a row into their columns; the others are blank.
     fn push(&mut self, cells: Vec<(usize, String)>) {
+        self.filled[1] += cells.len();
+        self.filled[0] += self.columns.len().saturating_sub(cells.len());
         for (at, cell) in cells {
             let column = &mut self.columns[at].1;
             if column.len() == self.rows {
@@ -137,6 +182,7 @@ impl Rows {
         }
         let mut column = Texts::default();
         (0..self.rows).for_each(|_| column.push(blank(name)));
+        self.filled[0] += self.rows;
         self.places.insert(name.to_owned(), self.columns.len());
         self.columns.push((name.to_owned(), column));
         Some(self.columns.len() - 1)

@@ -11,6 +11,10 @@ use crate::fault::{Fault, quoted};
 pub const MOST_TOKENS: usize = 65_535;
 /// The largest number of cells of a line.
 const MOST_CELLS: usize = 4096;
+/// The longest cell, in bytes.
+const MOST_CELL: usize = 1 << 16;
+/// The largest number of values that comments before a sentence have.
+const MOST_COMMENTS: usize = 1024;
 /// The longest value of a comment that becomes a column, in bytes.
 const MOST_COMMENT: usize = 256;
 /// The mark between the tokens of a line and the label of the sentence.
@@ -46,12 +50,19 @@ pub struct Parser<'s> {
 
 /// Whether the line of a CoNLL file is a token, given the number of cells that lines have.
 pub fn is_token(line: &str, begun: bool, width: Option<usize>) -> bool {
-    if !line.starts_with('#') || begun || line.contains('\t') {
+    if !line.starts_with('#') || begun {
         return true;
     }
-    // A token may be "#". A comment is what has another number of words, or says something.
-    let words = line.split_ascii_whitespace().count();
-    !line.contains(" = ") && width.is_some_and(|width| width == words) && words > 1
+    // A token may be "#". A comment is what has another number of cells, or says something.
+    let (has_tabs, says) = (line.contains('\t'), line.contains(" = "));
+    let cells = match has_tabs {
+        true => line.split('\t').count(),
+        false => line.split_ascii_whitespace().count(),
+    };
+    match width {
+        Some(width) => width == cells && cells > 1 && (has_tabs || !says),
+        None => has_tabs && !says,
+    }
 }
 
 impl<'s> Parser<'s> {
@@ -97,12 +108,17 @@ impl<'s> Parser<'s> {
                         }
                         sentence.tokens.push(cells);
                         sentence.lines.push(number);
-                        check_length(&sentence)?;
+                        check_length(sentence.tokens.len(), &sentence.place)?;
                     }
                 }
                 text => {
                     sentence.comments.extend(comment(text));
                     sentence.text.push((line.clone(), false));
+                    if sentence.comments.len() > MOST_COMMENTS {
+                        let found = format!("more than {MOST_COMMENTS} values before a sentence");
+                        let hint = "put a blank line behind comments that are not about it";
+                        return Err(Fault::data(place, found).hint(hint).into());
+                    }
                 }
             }
         }
@@ -112,14 +128,23 @@ impl<'s> Parser<'s> {
 
     /// The cells of a token; `None` for a line that is no row.
     fn cells(&mut self, line: &str, place: &str) -> Result<Option<Vec<String>>, Fault> {
+        let own = |cell: &str| cell.trim().to_owned();
         let cells: Vec<String> = match line.contains('\t') {
-            true => line.split('\t').map(|cell| cell.trim().to_owned()).collect(),
-            false => line.split_ascii_whitespace().map(str::to_owned).collect(),
+            true => line.split('\t').take(MOST_CELLS + 1).map(own).collect(),
+            false => line.split_ascii_whitespace().take(MOST_CELLS + 1).map(own).collect(),
         };
+        if let Some(long) = cells.iter().map(String::len).find(|length| *length > MOST_CELL) {
+            let found = format!("a cell of {long} bytes, the limit is {MOST_CELL}");
+            return Err(Fault::data(place, found).hint("give a token a line"));
+        }
         let names = &self.sentences.columns;
         let width = *self.width.get_or_insert(cells.len());
         let fits = cells.len() == width || (self.has_arguments && cells.len() >= names.len());
-        if cells.len() > MOST_CELLS || !fits {
+        if cells.len() > MOST_CELLS {
+            let found = format!("more than {MOST_CELLS} columns");
+            return Err(Fault::data(place, found).hint("give a token a line"));
+        }
+        if !fits {
             let found = format!("{} columns, the lines before have {width}", cells.len());
             return Err(Fault::data(place, found)
                 .hint("give every token the same columns, and a blank line between sentences"));
@@ -177,7 +202,6 @@ impl<'s> Parser<'s> {
             }
             let sentence = self.of_line(line, place, number)?;
             self.check_names(&sentence)?;
-            check_length(&sentence)?;
             return Ok(Some(sentence));
         }
     }
@@ -188,7 +212,12 @@ impl<'s> Parser<'s> {
             (Some(name), Some((tokens, label))) => (tokens, Some((name, label.trim()))),
             _ => (line, None),
         };
-        let words: Vec<&str> = tokens.split_ascii_whitespace().collect();
+        let words: Vec<&str> = tokens.split_ascii_whitespace().take(MOST_TOKENS + 1).collect();
+        check_length(words.len(), &place)?;
+        if let Some(long) = words.iter().map(|word| word.len()).find(|length| *length > MOST_CELL) {
+            let found = format!("a token of {long} bytes, the limit is {MOST_CELL}");
+            return Err(Fault::data(place, found).hint("put blanks between tokens"));
+        }
         let labels = words.iter().filter(|word| token(word).is_some()).count();
         let is_labelled = labels == words.len();
         if words.is_empty() || (!is_labelled && (label.is_some() || self.width == Some(2))) {
@@ -231,10 +260,10 @@ fn comment(text: &str) -> Option<(String, String)> {
     (fits && key != "text").then(|| (key.to_owned(), value.to_owned()))
 }
 
-fn check_length(sentence: &Sentence) -> Result<(), Fault> {
-    if sentence.tokens.len() <= MOST_TOKENS {
+fn check_length(tokens: usize, place: &str) -> Result<(), Fault> {
+    if tokens <= MOST_TOKENS {
         return Ok(());
     }
     let found = format!("a sentence of more than {MOST_TOKENS} tokens");
-    Err(Fault::data(&sentence.place, found).hint("put a blank line between sentences"))
+    Err(Fault::data(place, found).hint("put a blank line, or a new line, between sentences"))
 }

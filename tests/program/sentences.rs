@@ -1,0 +1,180 @@
+//! Sentences whose tokens have labels, from the command line: what a run says of them, what counts
+//! as found, `init`, `inspect`, and steps of whole sentences.
+
+use std::fmt::Write as _;
+
+use crate::common::program::Room;
+
+const NET: &str = "[data]\ntrain = \"train.conll\"\nvalid = \"valid.conll\"\ntest = \
+                   \"test.conll\"\ncolumns = [\"word\", \"tag\"]\nwindow = 1\naffixes = 0\nshape = \
+                   false\n[trunk]\nlayers = [16]\n[task.tag]\ntype = \"tags\"\n[task.intent]\npool \
+                   = \"max\"\n[optimizer]\nlearning_rate = 2e-2\n[train]\nepochs = 20\nbatch_size \
+                   = 32\n";
+
+/// Sentences "fly from CITY to CITY" and "fares to CITY", with tags and intents; cities of two
+/// words have two tags.
+fn corpus(first: usize, count: usize) -> String {
+    let mut text = String::new();
+    for number in first..first + count {
+        let city = |n: usize| [&["boston"][..], &["new", "york"], &["dallas"]][n % 3];
+        let mut put = |word: &str, tag: &str| {
+            let _ = writeln!(text, "{word}\t{tag}");
+        };
+        put(if number % 2 == 0 { "# intent = flight\nfly" } else { "# intent = fare\nfares" }, "O");
+        let ways: &[(&str, usize)] = match number % 2 {
+            0 => &[("from", 0), ("to", 1)],
+            _ => &[("to", 2)],
+        };
+        for (way, shift) in ways {
+            put(way, "O");
+            for (at, word) in city(number / 2 + shift).iter().enumerate() {
+                put(word, &format!("{}-{way}", if at == 0 { "B" } else { "I" }));
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Two sentences: in the second one a tag and an intent that training does not have.
+const TEST: &str = "\
+# intent = flight
+fly\tO
+from\tO
+dallas\tB-from
+to\tO
+boston\tB-to
+
+# intent = odd
+fares\tO
+to\tO
+new\tB-far
+york\tI-far
+";
+
+fn room(net: &str) -> Room {
+    let room = Room::new(net);
+    room.write("train.conll", corpus(0, 60));
+    room.write("valid.conll", corpus(60, 12));
+    room.write("test.conll", TEST);
+    room
+}
+
+#[test]
+fn labels_that_training_does_not_have_count_as_not_found() {
+    let room = room(NET);
+    let ran = room.run(&["train", "net.toml", "--out", "run", "--device", "cpu"]).expect(0);
+    let ran = ran.says(&[
+        "sentences: train 60 of ",
+        "valid 12 of ",
+        "test 2 of 9 tokens",
+        "1 columns (1 category)",
+        "taken for category: word.lower",
+        "labelled for tag: train",
+        "labelled for intent: train 60 of 60, valid 12 of 12, test 2 of 2 sentences",
+        "labels of tag that training does not have, which count as not found: test 2 of 9",
+        "labels of intent that training does not have, which count as not found: test 1 of 2",
+    ]);
+    assert!(!ran.err.contains("span"), "the place in a sentence is no column: {}", ran.err);
+    let found = ["evaluate", "run", "--data", "test.conll", "--json", "--device", "cpu"];
+    let found = room.run(&found).expect(0).json();
+    let tag = &found["tasks"]["tag"];
+    // By hand: three spans are labelled and three are found, two of them as labelled; seven
+    // of nine tokens have their label.
+    for (metric, expected) in [
+        ("precision", 2.0 / 3.0),
+        ("recall", 2.0 / 3.0),
+        ("f1", 2.0 / 3.0),
+        ("accuracy", 7.0 / 9.0),
+    ] {
+        let value = tag[metric].as_f64().unwrap();
+        assert!((value - expected).abs() < 1e-9, "{metric} {value}: {tag}");
+    }
+    assert_eq!(found["tasks"]["intent"]["accuracy"], 0.5, "{found}");
+    assert_eq!(found["tasks"]["intent"]["rows"], 2, "labels of sentences: {found}");
+}
+
+#[test]
+fn a_sentence_may_be_longer_than_a_batch() {
+    let net = NET.replace("batch_size = 32", "batch_size = 2").replace("epochs = 20", "epochs = 1");
+    let room = room(&net);
+    let long = format!("# intent = flight\n{}", "fly\tO\n".repeat(700));
+    room.write("test.conll", format!("{TEST}\n{long}"));
+    let ran = room.run(&["train", "net.toml", "--out", "run", "--device", "cpu"]).expect(0);
+    ran.says(&["a step has whole sentences: train.batch_size is 7, the tokens of the longest one"]);
+    room.write("long.conll", long);
+    let found = ["evaluate", "run", "--data", "long.conll", "--json", "--device", "cpu"];
+    let found = room.run(&found).expect(0).json();
+    assert_eq!(found["rows"], 700);
+    // A run over all rows at once has no steps to fill.
+    let full = ["train", "net.toml", "--out", "full", "--set", "train.batch_size=full"];
+    room.run(&[&full[..], &["--device", "cpu"]].concat()).expect(0);
+}
+
+#[test]
+fn init_drafts_a_configuration_that_trains() {
+    let room = room(NET);
+    let ran = room.run(&["inspect", "train.conll"]).expect(0);
+    for piece in ["train.conll: 60 sentences, ", "intent", "classes of sentences", "tags: all"] {
+        assert!(ran.out.contains(piece), "no {piece}: {}", ran.out);
+    }
+    room.run(&["init", "--data", "train.conll", "--out", "made.toml"]).expect(0);
+    let made = room.text("made.toml");
+    for piece in [
+        "columns = [\"word\", \"column1\"]",
+        "[task.column1]",
+        "type = \"tags\"",
+        "[task.intent]",
+        "pool = \"max\"",
+        "split = [0.8, 0.1, 0.1]",
+    ] {
+        assert!(made.contains(piece), "no {piece}: {made}");
+    }
+    let train = ["train", "made.toml", "--out", "run", "--max-steps", "2", "--device", "cpu"];
+    room.run(&train).expect(0);
+    // Some of the columns.
+    let some = ["init", "--data", "train.conll", "--target", "intent"];
+    let some = room.run(&some).expect(0);
+    assert!(some.out.contains("[task.intent]") && !some.out.contains("[task.column1]"));
+    let odd = ["init", "--data", "train.conll", "--target", "word"];
+    room.run(&odd).refused(2, &["--target \"word\": the words", "there are word, column1, intent"]);
+    let odd = ["init", "--data", "train.conll", "--target", "nowhere"];
+    room.run(&odd).refused(2, &["--target \"nowhere\": there is no such column"]);
+    for flags in [&["--no-header"][..], &["--delimiter", ";"], &["--missing", "NA"]] {
+        let all = [&["inspect", "train.conll"][..], flags].concat();
+        room.run(&all).refused(2, &["are for tables, and this is a file of sentences"]);
+    }
+    room.run(&["inspect", "train.conll", "--target", "x"]).refused(2, &["--target is for tables"]);
+    // A table is asked for its targets as before.
+    room.run(&["init", "--data", "train.csv"]).refused(2, &["--target is missing"]);
+}
+
+#[test]
+fn init_knows_the_columns_of_trees() {
+    let room = room(NET);
+    let mut text = String::new();
+    for number in 0..60 {
+        let (tag, feats) =
+            [("NOUN", "Number=Sing"), ("VERB", "_"), ("ADJ", "Degree=Cmp")][number % 3];
+        let _ = writeln!(text, "# sent_id = s{number}");
+        let _ = writeln!(text, "1\tw{number}\tl\t{tag}\t_\t{feats}\t2\tnsubj\t_\tNe=B-X");
+        let _ = writeln!(text, "2\tv\tl\tVERB\t_\tNumber=Sing\t0\troot\t_\tNe=O\n");
+    }
+    room.write("tree.conllu", text);
+    let made = room.run(&["init", "--data", "tree.conllu"]).expect(0).out;
+    for piece in [
+        "[task.upos]",
+        "[task.deprel]",
+        "[task.Ne]",
+        "target = \"misc.Ne\"",
+        "#   feats.Number: 2 values; classes of tokens in a list, if wanted",
+        "#   sent_id: 60 values; too many or too few values for so many sentences",
+    ] {
+        assert!(made.contains(piece), "no {piece}: {made}");
+    }
+    let json = room.run(&["inspect", "tree.conllu", "--json"]).expect(0).json();
+    assert_eq!(
+        (&json["kind"], &json["sentences"], &json["tokens"]),
+        (&"sentences".into(), &60.into(), &120.into())
+    );
+}
