@@ -469,8 +469,10 @@ fn inputs(input: &Input) -> String {
                 [false, false, true],
             )
         }
-        Input::Image { height, width, .. } => {
-            format!("images of {height} × {width} pixels: {} inputs\n", height * width)
+        Input::Image { height, width, channels, .. } => {
+            let colours = if *channels == 3 { " of red, green and blue" } else { "" };
+            let inputs = input.width();
+            format!("images of {height} × {width} pixels{colours}: {inputs} inputs\n")
         }
     }
 }

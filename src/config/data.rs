@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::feature::Feature;
+use super::image_files::{MOST_SIDE, NO_TABLE};
 use super::keys::form::{FROM_ONE, Form, blanks, bytes, flag, seed, size, text, texts, word};
 use super::keys::item::{Item, NOT_NEGATIVE, Result};
 use super::keys::section::Section;
@@ -44,6 +45,11 @@ pub struct Data {
     pub sentences: Option<Sentences>,
     /// Lay a random partner image over each image (IDX only).
     pub overlay: Option<Overlay>,
+    /// Height and width that image files are resized to; `None` = all have the size of the first.
+    pub size: Option<[usize; 2]>,
+    /// Numbers of a pixel of image files: 1 (grey) or 3 (red, green, blue); `None` = 1 where all
+    /// files are grey.
+    pub channels: Option<usize>,
     /// Character between the cells of a line; `None` = found in the first line.
     pub delimiter: Option<char>,
     /// Whether the first line of a text file names the columns.
@@ -85,6 +91,8 @@ impl Data {
             group: None,
             sentences: None,
             overlay: None,
+            size: None,
+            channels: None,
             delimiter: None,
             header: true,
             ignore: Vec::new(),
@@ -142,6 +150,8 @@ pub struct Overlay {
     pub seed: u64,
 }
 
+/// Why keys about folds mean nothing for images.
+const NO_FOLDS: &str = "folds are made of tables alone";
 /// The split where the file names none.
 const SHARES: [f64; 3] = [0.8, 0.1, 0.1];
 
@@ -166,6 +176,7 @@ impl Keyed for Statement<'_> {
         pass.key("overlay")
             .only(matches!(data.train, Source::Idx { .. }), "only IDX images can be overlaid")
             .maybe(&mut data.overlay, &(read_overlay, write_overlay))?;
+        image_files(data, pass)?;
         columns(data, pass)?;
         pass.key("shuffle_window").maybe(&mut data.shuffle_window, &size(FROM_ONE))
     }
@@ -191,43 +202,76 @@ pub(super) fn keys() -> [Vec<&'static str>; 2] {
     [names(&mut Statement { data, base: Path::new("") }), names(&mut Overlay::default())]
 }
 
+/// What image files become.
+fn image_files(data: &mut Data, pass: &mut Pass) -> Result<()> {
+    let (has_files, why) = (data.train.has_image_files(), "data.train has no PNG or JPEG files");
+    pass.key("size").only(has_files, why).maybe(&mut data.size, &image_size())?;
+    pass.key("channels").only(has_files, why).maybe(&mut data.channels, &channels())
+}
+
+/// `size = [32, 32]`: height and width.
+fn image_size() -> impl Form<[usize; 2]> {
+    let read = |item: Item| {
+        let expected = format!("a height and a width, such as [32, 32], each up to {MOST_SIDE}");
+        let sides = item.list("a height and a width").map_err(|_| item.wrong(&expected))?;
+        let side = |side: &Item| side.count(1..=MOST_SIDE).map(|side| side as usize);
+        match &sides[..] {
+            [height, width] => Ok([side(height)?, side(width)?]),
+            _ => Err(item.wrong(&expected)),
+        }
+    };
+    (read, |size: &[usize; 2]| format!("{size:?}"))
+}
+
+/// `channels = 1`, or 3.
+fn channels() -> impl Form<usize> {
+    let read = |item: Item| match item.value.as_integer() {
+        Some(1) => Ok(1),
+        Some(3) => Ok(3),
+        _ => Err(item.wrong("1 (grey) or 3 (red, green, blue)")),
+    };
+    (read, usize::to_string)
+}
+
 /// How the lines of a text file become cells.
 fn text_file(data: &mut Data, pass: &mut Pass) -> Result<()> {
     let sources = [Some(&data.train), data.valid.as_ref(), data.test.as_ref()];
     let has_text = sources.into_iter().flatten().any(Source::has_text);
-    let has_columns = data.train.has_columns();
     let no_lines = "only text files (.csv, .tsv, .txt) have lines of cells";
     let has_text = has_text && data.sentences.is_none();
-    for_tables(pass.key("delimiter"), has_columns)
+    for_labels(pass.key("delimiter"), &data.train)
         .only(has_text, no_lines)
         .maybe(&mut data.delimiter, &delimiter())?;
-    for_tables(pass.key("header"), has_columns)
+    for_labels(pass.key("header"), &data.train)
         .only(has_text, no_lines)
         .written(!data.header)
         .value(&mut data.header, &flag())
 }
 
-/// A key about columns.
-fn for_tables(key: Key<'_>, has_columns: bool) -> Key<'_> {
-    key.only(has_columns, NO_COLUMNS)
+/// A key about columns of labels or features.
+fn for_labels<'p>(key: Key<'p>, train: &Source) -> Key<'p> {
+    let why = if train.has_image_files() { NO_TABLE } else { NO_COLUMNS };
+    key.only(train.has_label_columns(), why)
 }
 
 /// What all columns of a table have in common.
 fn columns(data: &mut Data, pass: &mut Pass) -> Result<()> {
-    let has_columns = data.train.has_columns();
-    let written = !data.ignore.is_empty();
-    for_tables(pass.key("ignore"), has_columns)
-        .written(written)
+    let train = data.train.clone();
+    pass.key("ignore")
+        .only(train.has_columns(), train.no_columns())
+        .written(!data.ignore.is_empty())
         .value(&mut data.ignore, &texts())?;
     // In sentences, words such as NA are words.
     if pass.reads() && data.sentences.is_some() {
         data.missing = Some(vec![String::new()]);
     }
-    for_tables(pass.key("missing"), has_columns).value(&mut data.missing, &missing())?;
-    for_tables(pass.key("decimal"), has_columns).value(&mut data.decimal, &word())?;
-    for_tables(pass.key("dates"), has_columns).value(&mut data.dates, &word())?;
-    for_tables(pass.key("row_weight"), has_columns).maybe(&mut data.row_weight, &text())?;
-    for_tables(pass.key("memory"), has_columns).maybe(&mut data.memory, &bytes())
+    for_labels(pass.key("missing"), &train).value(&mut data.missing, &missing())?;
+    for_labels(pass.key("decimal"), &train).value(&mut data.decimal, &word())?;
+    for_labels(pass.key("dates"), &train).value(&mut data.dates, &word())?;
+    for_labels(pass.key("row_weight"), &train).maybe(&mut data.row_weight, &text())?;
+    pass.key("memory")
+        .only(train.has_columns() || train.has_image_files(), NO_COLUMNS)
+        .maybe(&mut data.memory, &bytes())
 }
 
 /// `missing = ["", "NA"]`, or `"auto"`.
@@ -247,7 +291,7 @@ fn missing() -> impl Form<Option<Vec<String>>> {
 struct Splits {
     /// The name of a built-in set, which has its own validation and test part.
     built_in: Option<String>,
-    has_columns: bool,
+    train: Source,
     by_column: bool,
     has_folds: bool,
     has_stratify: bool,
@@ -261,7 +305,7 @@ impl Splits {
         };
         Splits {
             built_in,
-            has_columns: data.train.has_columns(),
+            train: data.train.clone(),
             by_column: data.split_column.is_some() || pass.has("split_column"),
             has_folds: data.fold.is_some() || pass.has("folds"),
             has_stratify: data.stratify.is_some() || pass.has("stratify"),
@@ -275,9 +319,15 @@ impl Splits {
             .only(!self.by_column, "data.split_column says where each row belongs")
     }
 
-    /// [`Splits::whole`] for a key that names a column, or rows of a table.
+    /// [`Splits::whole`] for a key that names a column.
     fn column<'p>(&self, key: Key<'p>) -> Key<'p> {
-        self.whole(key).only(self.has_columns, NO_COLUMNS)
+        for_labels(self.whole(key), &self.train)
+    }
+
+    /// [`Splits::whole`] for a key about rows whose labels are texts.
+    fn rows<'p>(&self, key: Key<'p>) -> Key<'p> {
+        let has_texts = self.train.has_columns() || self.train.has_image_files();
+        self.whole(key).only(has_texts, NO_COLUMNS)
     }
 
     fn keys(&self, data: &mut Data, pass: &mut Pass) -> Result<()> {
@@ -288,12 +338,12 @@ impl Splits {
             .value(&mut data.split_seed, &seed())?;
         self.fold(data, pass)?;
         let name = self.built_in.as_deref().unwrap_or_default();
-        pass.key("split_column")
-            .only(self.built_in.is_none(), format!("{name} has its own validation and test parts"))
-            .only(self.has_columns, NO_COLUMNS)
-            .maybe(&mut data.split_column, &text())?;
+        let key = pass
+            .key("split_column")
+            .only(self.built_in.is_none(), format!("{name} has its own validation and test parts"));
+        for_labels(key, &self.train).maybe(&mut data.split_column, &text())?;
         let are_whole = data.sentences.is_some() && !self.has_folds;
-        self.column(pass.key("stratify"))
+        self.rows(pass.key("stratify"))
             .only(is_split, "nothing is split")
             .only(!are_whole, "it draws single rows, and sentences stay whole (folds can have it)")
             .maybe(&mut data.stratify, &text())?;
@@ -329,7 +379,8 @@ impl Splits {
     /// A key that says what is tested on.
     fn tested<'p>(&self, key: Key<'p>, data: &Data) -> Key<'p> {
         let stratified = data.version == Version::V0_1 && self.has_stratify;
-        self.column(key)
+        self.whole(key)
+            .only(self.train.has_columns(), NO_FOLDS)
             .only(data.test.is_none(), "data.test says what is tested on")
             .only(!stratified, "data.stratify says what is tested on")
     }

@@ -11,7 +11,6 @@ use super::keys::word::words;
 use super::keys::{Key, Keyed, Pass, names, read};
 use super::notation::{Dates, Decimal};
 use super::scale::Scale;
-use super::source::NO_COLUMNS;
 use super::version::Version;
 
 /// `[feature.NAME]`; what is `None` has its default.
@@ -263,7 +262,7 @@ pub(super) fn features(
     let has_tokens = data.sentences.is_some();
     let Some(item) = root.take("feature") else { return Ok(vec![]) };
     if !data.train.has_columns() {
-        return Err(item.without_effect(NO_COLUMNS));
+        return Err(item.without_effect(data.train.no_columns()));
     }
     let feature = |(column, item): (String, Item)| {
         if data.ignore.contains(&column) {

@@ -5,7 +5,8 @@ use toml::{Table, Value};
 use super::keys::alike::{ALIKE, join, likeness};
 use super::keys::item::{Item, Result};
 use super::{
-    architecture, balance, coupling, data, feature, optimizer, source, task, tracking, train, trunk,
+    architecture, augment, balance, coupling, data, feature, image_files, optimizer, source, task,
+    tracking, train, trunk,
 };
 use crate::fault::Fault;
 
@@ -23,6 +24,7 @@ const ROOT: &[&str] = &[
     "version",
     "data",
     "feature",
+    "augment",
     "architecture",
     "trunk",
     "task",
@@ -38,6 +40,7 @@ pub fn known() -> Vec<Keys> {
     let table = |table, keys| Keys { table, keys };
     let [of_data, of_overlay] = data::keys();
     let [of_images, of_arrays] = source::keys();
+    let [of_folder, of_listed] = image_files::keys();
     vec![
         table("", ROOT.to_vec()),
         table("data", of_data),
@@ -53,6 +56,9 @@ pub fn known() -> Vec<Keys> {
         table("data.train", of_images),
         table("data.train", of_arrays),
         table("data.overlay", of_overlay),
+        table("data.train", of_folder),
+        table("data.train", of_listed),
+        table("augment", augment::keys()),
     ]
 }
 
@@ -65,9 +71,10 @@ pub(super) fn check(root: &Table) -> Result<()> {
     let [top, data, feature, architecture, trunk, task, coupling, rest @ ..] = &known[..] else {
         return Ok(());
     };
-    let [optimizer, train, balance, tracking, images, arrays, overlay] = rest else {
+    let [optimizer, train, balance, tracking, images, arrays, overlay, more @ ..] = rest else {
         return Ok(());
     };
+    let [folder, listed, augment] = more else { return Ok(()) };
     let check = |path: &str, value: Option<&Value>, keys: &Keys| match value {
         Some(Value::Table(table)) => check_table(path, table, keys, &known),
         _ => Ok(()),
@@ -78,7 +85,12 @@ pub(super) fn check(root: &Table) -> Result<()> {
     for part in ["train", "valid", "test"] {
         let Some(value) = of_data.and_then(|table| table.get(part)) else { continue };
         let item = Item { path: join("data", part), value: value.clone() };
-        let keys = if source::has_arrays(&item) { arrays } else { images };
+        let keys = match () {
+            () if source::has_arrays(&item) => arrays,
+            () if image_files::is_folder(&item) => folder,
+            () if image_files::is_listed(&item) => listed,
+            () => images,
+        };
         check(&item.path, Some(value), keys)?;
     }
     check("data.overlay", of_data.and_then(|table| table.get("overlay")), overlay)?;
@@ -100,6 +112,7 @@ pub(super) fn check(root: &Table) -> Result<()> {
         ("optimizer", optimizer),
         ("train", train),
         ("tracking", tracking),
+        ("augment", augment),
     ];
     others.into_iter().try_for_each(|(section, keys)| check(section, root.get(section), keys))
 }

@@ -5,10 +5,12 @@
 //! (`keys::Keyed`): reading, writing and the list of known keys follow from that.
 
 mod architecture;
+mod augment;
 mod balance;
 mod coupling;
 mod data;
 mod feature;
+mod image_files;
 mod interval;
 mod keys;
 mod kind;
@@ -28,6 +30,7 @@ mod version;
 pub mod write;
 
 pub use architecture::{Architecture, Branches, Falling, Gates, SelectGates};
+pub use augment::{Augment, Flip};
 pub use balance::{Acts, Balance, Balancer, Couplings, Metric, Normalize, Scaling, Space};
 pub use coupling::{COUPLING_KINDS, Coupling};
 pub use data::{Data, Overlay};
@@ -53,6 +56,8 @@ pub use version::Version;
 pub struct Config {
     /// `[data]` and `[feature.*]`.
     pub data: Data,
+    /// `[augment]`.
+    pub augment: Augment,
     /// `[architecture]`.
     pub architecture: Architecture,
     /// `[trunk]`.

@@ -13,7 +13,7 @@ use super::keys::overrides;
 use super::keys::section::Section;
 use super::{
     Architecture, Balance, Balancer, BatchSize, Config, Data, Task, TaskKind, Train, Trunk,
-    Version, architecture, balance, coupling, data, feature, keys, known, task, train,
+    Version, architecture, augment, balance, coupling, data, feature, keys, known, task, train,
 };
 use crate::fault::{Exit, Fault, address, quoted};
 
@@ -93,6 +93,7 @@ fn config(table: Table, base: &Path) -> Result<Config> {
     let version = root.take("version").map_or(Ok(unnamed), |item| word().read(item))?;
     let mut data = data::data(&mut root, base, version)?;
     data.features = feature::features(&mut root, &data, (version, base))?;
+    let augment = augment::augment(&mut root, &data.train)?;
     let trunk: Trunk = read_section(&mut root, "trunk")?;
     let tasks = task::tasks(&mut root, trunk.activation, (version, data.sentences.is_some()))?;
     check_columns(&data, &tasks)?;
@@ -114,7 +115,18 @@ fn config(table: Table, base: &Path) -> Result<Config> {
     check_finished(&train, &balance)?;
     let tracking = read_section(&mut root, "tracking")?;
     root.finish()?;
-    Ok(Config { data, architecture, trunk, tasks, couplings, balance, optimizer, train, tracking })
+    Ok(Config {
+        data,
+        augment,
+        architecture,
+        trunk,
+        tasks,
+        couplings,
+        balance,
+        optimizer,
+        train,
+        tracking,
+    })
 }
 
 /// A section that depends on no other.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::image_files;
 use super::keys::alike::alike;
 use super::keys::form::{Form, path, write_path};
 use super::keys::item::{Item, Result};
@@ -36,18 +37,53 @@ pub enum Source {
     },
     /// A built-in set by name, one of [`BUILT_IN`].
     BuiltIn(String),
+    /// A folder with a subfolder of PNG and JPEG files per class.
+    Folder(PathBuf),
+    /// PNG and JPEG files, with a table of their paths and labels.
+    Listed {
+        /// The folder that the paths start at.
+        images: PathBuf,
+        /// The table.
+        labels: PathBuf,
+        /// Its column of paths.
+        path: String,
+    },
 }
 
 impl Source {
-    /// Whether its rows have columns.
+    /// Whether its rows have columns, which are features.
     pub fn has_columns(&self) -> bool {
         matches!(self, Source::Table(_) | Source::Npy { .. })
+    }
+
+    /// Whether labels stand in the columns of a table.
+    pub fn has_label_columns(&self) -> bool {
+        self.has_columns() || matches!(self, Source::Listed { .. })
+    }
+
+    /// Whether its rows are PNG and JPEG files.
+    pub fn has_image_files(&self) -> bool {
+        matches!(self, Source::Folder(_) | Source::Listed { .. })
+    }
+
+    /// Whether its rows are images.
+    pub fn has_images(&self) -> bool {
+        !self.has_columns()
+    }
+
+    /// Why keys about columns of features mean nothing for it.
+    pub(super) fn no_columns(&self) -> &'static str {
+        if matches!(self, Source::Listed { .. }) { image_files::PIXELS } else { NO_COLUMNS }
     }
 
     /// Whether one of its files is a text of lines and cells.
     pub(super) fn has_text(&self) -> bool {
         let is_text = |path: &PathBuf| ends_with(&path.to_string_lossy(), TEXT);
-        matches!(self, Source::Table(paths) if paths.iter().any(is_text))
+        match self {
+            Source::Table(paths) => paths.iter().any(is_text),
+            Source::Listed { labels, .. } => is_text(labels),
+            _ => false,
+        }
     }
 }
 
@@ -66,6 +102,7 @@ pub(super) const NO_COLUMNS: &str = "only tables have columns";
 pub(super) const FORMATS: &str = concat!(
     "a table (.csv, .tsv, .txt, .csv.gz, .tsv.gz, .parquet and others), a list of tables, ",
     "{ images = \"…\", labels = \"…\" } (IDX), { features = \"…\", labels = \"…\" } (NPY), ",
+    "{ folder = \"…\" } or { images = \"…\", labels = \"…\", path = \"COLUMN\" } (PNG and JPEG), ",
     "or built in: digits-overlay"
 );
 /// Endings of text files of lines and cells.
@@ -109,6 +146,8 @@ fn format(source: &Source) -> &'static str {
         Source::Npy { .. } => "a pair of NPY files",
         Source::Idx { .. } => "a pair of IDX files",
         Source::BuiltIn(_) => "a built-in set",
+        Source::Folder(_) => "a folder of images",
+        Source::Listed { .. } => "images with a table of paths",
     }
 }
 
@@ -134,14 +173,24 @@ fn write(source: &Source, names: &ArrayNames) -> String {
             inline_table(&entries(&mut Images { images, labels, base }))
         }
         Source::BuiltIn(name) => quote(name),
+        Source::Folder(folder) => image_files::write_folder(folder),
+        Source::Listed { images, labels, path } => image_files::write_listed(images, labels, path),
     }
 }
 
-/// A path or several, a built-in name, or a pair of IDX or NPY files. `names` is `None` where
-/// columns cannot be named.
+/// A path or several, a built-in name, a pair of IDX or NPY files, or image files. `names` is `None`
+/// where columns cannot be named.
 fn source(item: Item, base: &Path, names: Option<&mut ArrayNames>) -> Result<Source> {
     if item.value.is_table() {
-        return if has_arrays(&item) { arrays(item, base, names) } else { images(item, base) };
+        return if has_arrays(&item) {
+            arrays(item, base, names)
+        } else if image_files::is_folder(&item) {
+            image_files::folder(item, base)
+        } else if image_files::is_listed(&item) {
+            image_files::listed(item, base)
+        } else {
+            images(item, base)
+        };
     }
     if item.value.is_array() {
         return files(&item, base);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::keys::entries;
 pub(crate) use super::keys::toml::{key, quote, texts};
-use super::{Config, architecture, balance, coupling, data, feature, task, train};
+use super::{Config, architecture, augment, balance, coupling, data, feature, task, train};
 
 /// The text of a configuration, every key with an effect written out and paths absolute;
 /// `read::from_text` makes an equal [`Config`] of it again.
@@ -15,6 +15,10 @@ pub fn to_toml(config: &Config) -> String {
     for column in &config.data.features {
         let header = format!("[feature.{}]", key(&column.column));
         table(&mut text, &header, feature::entries(column, version));
+    }
+    let augment = augment::entries(&config.augment, &config.data.train);
+    if !augment.is_empty() {
+        table(&mut text, "[augment]", augment);
     }
     table(&mut text, "[architecture]", architecture::entries(&config.architecture));
     table(&mut text, "[trunk]", entries(&mut config.trunk.clone()));

@@ -24,4 +24,6 @@ pub mod write;
 
 pub use part::{Part, UNLABELLED};
 pub use parts::{Dataset, Features, Parts, Table};
-pub use schema::{Column, Encoding, Input, NO_CODE, Reading, Scaling, Schema, Spread, Target};
+pub use schema::{
+    Column, Encoding, ImageReading, Input, NO_CODE, Reading, Scaling, Schema, Spread, Target,
+};

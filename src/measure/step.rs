@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use serde::Serialize;
 
 use crate::config::{
-    Activation, Architecture, Balance, BatchSize, Config, Coupling, Data, Init, Optimizer,
+    Activation, Architecture, Augment, Balance, BatchSize, Config, Coupling, Data, Init, Optimizer,
     Precision, Select, Source, Task, Tracking, Train, Trunk,
 };
 use crate::data::{Dataset, Parts, Schema};
@@ -285,6 +285,7 @@ fn synthetic_config(shape: &StepShape, tasks: &[String]) -> Config {
     let coupling = |kind: &String| Coupling { kind: kind.clone(), strength: 0.01, pairs: None };
     Config {
         data: Data::new(Source::BuiltIn("synthetic".into())),
+        augment: Augment::default(),
         architecture: shape.architecture.clone(),
         trunk: Trunk {
             layers: shape.trunk.clone(),

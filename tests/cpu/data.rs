@@ -1250,7 +1250,7 @@ fn idx_images_are_bytes_by_255_and_every_task_reads_the_one_label() {
     assert_eq!(parts.schema.targets[0].classes, ["0", "1", "2"]);
     assert_eq!(
         parts.schema.input,
-        Input::Image { height: 2, width: 3, scale: 1.0 / 255.0, overlay: None }
+        Input::grey(2, 3, 1.0 / 255.0, None)
     );
     assert_eq!(parts.hashes.len(), 2);
 }
@@ -1264,7 +1264,7 @@ fn overlaid_idx_images_come_from_their_own_part() {
     let parts = load(&data, &[task("l", "left"), task("r", "right")]).unwrap();
     assert_eq!(
         parts.schema.input,
-        Input::Image { height: 4, width: 5, scale: 1.0 / 255.0, overlay: Some((2, 11)) }
+        Input::grey(4, 5, 1.0 / 255.0, Some((2, 11)))
     );
     let test = parts.test.unwrap();
     for dataset in [&parts.train, &test] {
@@ -1363,7 +1363,7 @@ fn the_built_in_set_loads_with_its_parts() {
     assert_eq!([parts.train.rows, valid.rows, test.rows], [20_000, 3_000, 4_000]);
     assert_eq!(
         parts.schema.input,
-        Input::Image { height: 12, width: 12, scale: 1.0 / 16.0, overlay: Some((4, 0)) }
+        Input::grey(12, 12, 1.0 / 16.0, Some((4, 0)))
     );
     for target in &parts.schema.targets {
         assert_eq!(target.classes, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);

@@ -1185,7 +1185,7 @@ fn data_that_does_not_fit_the_model() {
         &["digits-overlay:all"],
         "digits-overlay:test",
     );
-    let other = Input::Image { height: 28, width: 28, scale: 1.0, overlay: None };
+    let other = Input::grey(28, 28, 1.0, None);
     let other = Schema::new(other, Vec::new());
     check(
         with(&other, "digits-overlay:test", true),
@@ -1210,7 +1210,7 @@ fn a_schema_that_contradicts_itself() {
         columns
     }
     fn image(height: usize, shift: usize) -> Input {
-        Input::Image { height, width: 1 << 40, scale: 1.0, overlay: Some((shift, 0)) }
+        Input::grey(height, 1 << 40, 1.0, Some((shift, 0)))
     }
     bad(|s| columns(s).clear(), "no feature columns");
     bad(|s| columns(s)[1].name = "x0".into(), "column \"x0\" is there twice");

@@ -226,7 +226,7 @@ fn image_schemas_survive() {
         let mut saved = Saved::new();
         saved.network.inputs = 36 * 30;
         saved.layout = Layout::new(&saved.network).unwrap();
-        saved.schema.input = Input::Image { height: 36, width: 30, scale: 1.0 / 255.0, overlay };
+        saved.schema.input = Input::grey(36, 30, 1.0 / 255.0, overlay);
         save(&saved.dir(), &saved.network, &saved.layout, &saved.schema, &arena(&saved.layout))
             .unwrap();
         assert_eq!(load(&saved.dir()).unwrap().schema, saved.schema);

@@ -437,7 +437,7 @@ fn both_models_are_saved_and_found() {
         columns: vec!["y".into()],
         ..Target::multiclass(&head.name, head.classes.clone())
     };
-    let input = Input::Image { height: 2, width: 2, scale: 1.0, overlay: None };
+    let input = Input::grey(2, 2, 1.0, None);
     let schema = Schema::new(input, network.tasks.iter().map(target).collect());
     let (best, last) = (vec![0.0; layout.len], vec![0.0; layout.len]);
     run.save_model(&network, &layout, &schema, &best).unwrap();

@@ -24,6 +24,8 @@ pub struct MatchReport {
     pub passed_over: Vec<String>,
     /// Features that occur in no row, if the file names only values that occur.
     pub absent: Vec<String>,
+    /// What was noticed in image files.
+    pub images: Vec<String>,
 }
 
 /// Numbers of cells of one column, by how they match.
@@ -97,6 +99,7 @@ impl MatchReport {
             columns: columns.iter().map(view).collect(),
             passed_over,
             absent,
+            images: Vec::new(),
         }
     }
 
@@ -148,6 +151,7 @@ impl MatchReport {
             notices
                 .push(format!("indices of the model that occur in no row: {}", some(&self.absent)));
         }
+        notices.extend(self.images.iter().cloned());
         notices
     }
 

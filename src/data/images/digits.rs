@@ -32,12 +32,7 @@ pub fn hash() -> String {
 /// The input of a model that is trained on this set.
 pub fn input() -> Input {
     let side = SIDE + OVERLAY.shift;
-    Input::Image {
-        height: side,
-        width: side,
-        scale: SCALE,
-        overlay: Some((OVERLAY.shift, OVERLAY.seed)),
-    }
+    Input::grey(side, side, SCALE, Some((OVERLAY.shift, OVERLAY.seed)))
 }
 
 /// The single digits, [1797, 8, 8], in the order of their source.

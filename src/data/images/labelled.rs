@@ -138,7 +138,11 @@ impl Images {
     /// # Errors
     /// 65 with both sizes.
     pub fn check_size(&self, input: &Input) -> anyhow::Result<()> {
-        let Input::Image { height, width, .. } = input else { return Ok(()) };
+        let Input::Image { height, width, channels, .. } = input else { return Ok(()) };
+        if *channels != 1 {
+            let found = "grey images, and the model was trained on colours";
+            return Err(Fault::data(&self.place, found).hint("give PNG or JPEG files").into());
+        }
         if (self.height, self.width) == (*height, *width) {
             return Ok(());
         }

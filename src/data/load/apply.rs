@@ -55,6 +55,19 @@ fn apply_with_some_labels(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset>
 /// # Errors
 /// 65 if a cell does not fit the schema.
 pub(crate) fn apply_rows(schema: &Schema, raw: &Raw, rows: &[u32]) -> anyhow::Result<Dataset> {
+    dataset(schema, raw, labels_of(schema, raw, rows)?, rows)
+}
+
+/// The labels of some rows of a table, one vector per label column of the schema; a column that is
+/// missing gives none.
+///
+/// # Errors
+/// 65 if a label does not fit the schema.
+pub(crate) fn labels_of(
+    schema: &Schema,
+    raw: &Raw,
+    rows: &[u32],
+) -> anyhow::Result<EncodedLabels> {
     let absent = || LabelColumn { texts: Vec::new(), codes: vec![UNLABELLED; raw.rows] };
     let index = ByName::new(raw);
     let label = |target: &Target, name: &String| -> anyhow::Result<LabelColumn> {
@@ -69,7 +82,7 @@ pub(crate) fn apply_rows(schema: &Schema, raw: &Raw, rows: &[u32]) -> anyhow::Re
         |target: &Target| target.columns.iter().map(|name| label(target, name)).collect();
     let labels: Vec<Vec<LabelColumn>> =
         schema.targets.iter().map(of_target).collect::<anyhow::Result<_>>()?;
-    dataset(schema, raw, encoded(schema, raw, &labels, rows)?, rows)
+    encoded(schema, raw, &labels, rows)
 }
 
 /// The labels of some rows.

@@ -7,8 +7,9 @@ use crate::config::{self, Overlay, Source, Task, Version};
 use crate::data::encode::per_mean;
 use crate::data::images::labelled::Images;
 use crate::data::images::{digits, idx, overlay};
+use crate::data::load::image_apply::{self, ImageArgument};
 use crate::data::load::route::{self, Loading};
-use crate::data::load::{apply, places};
+use crate::data::load::{apply, image_files, places};
 use crate::data::read;
 use crate::data::read::chunks::{Chunks, indivisible};
 use crate::data::split::shares::{shares_without, split};
@@ -42,6 +43,7 @@ pub fn load_with_cache(
         Source::Table(_) | Source::Npy { .. } => load_table(data, tasks, loading),
         Source::Idx { images, labels } => load_idx(images, labels, data, tasks),
         Source::BuiltIn(name) => load_built_in(name, data, tasks),
+        Source::Folder(_) | Source::Listed { .. } => image_files::load(data, tasks, loading),
     };
     parts.map(|parts| without_idle_validation(parts, data.version))
 }
@@ -79,6 +81,8 @@ pub enum DataArgument {
     Idx(PathBuf, Option<PathBuf>),
     /// A part of the built-in set: `digits-overlay:test`.
     Digits(Part),
+    /// PNG and JPEG files.
+    Images(ImageArgument),
 }
 
 /// Parses the value of `--data`. Whether a file is a table or images depends on the input of the
@@ -97,6 +101,10 @@ pub fn parse_data_argument(text: &str, input: &Input) -> anyhow::Result<DataArgu
                 .hint("digits-overlay:train, digits-overlay:valid or digits-overlay:test")
                 .into()
         });
+    }
+    let images = ImageArgument::of(text).filter(|_| matches!(input, Input::Image { .. }));
+    if let Some(images) = images {
+        return Ok(DataArgument::Images(images));
     }
     Ok(match (input, text.split_once(',')) {
         (Input::Columns { .. }, _) if text == "-" => DataArgument::Stdin,
@@ -158,6 +166,7 @@ pub fn load_with(schema: &Schema, text: &str, labelled: bool) -> anyhow::Result<
             images_with(schema, laid(images, stored_overlay(&schema.input), Part::Test)?)?
         }
         DataArgument::Digits(part) => digits_with(schema, part)?,
+        DataArgument::Images(what) => image_apply::load(schema, &what, labelled)?,
     };
     Ok((dataset, text.to_owned()))
 }
@@ -221,6 +230,12 @@ fn load_idx(
     tasks: &[Task],
 ) -> anyhow::Result<Parts> {
     no_columns(data)?;
+    if images.is_dir() {
+        let found = "images is a folder, so the table labels needs a column of paths";
+        return Err(Fault::config("data.train", found)
+            .hint("name it: path = \"COLUMN\"; IDX files have no folder")
+            .into());
+    }
     let (whole, mut hashes) = idx::read(images, Some(labels))?;
     let rows = split_rows(whole.rows(), data)?;
     let mut part = |part: Part, given: &Option<Source>| {
@@ -294,12 +309,8 @@ fn image_parts(
     hashes: Vec<Hash>,
 ) -> anyhow::Result<Parts> {
     let Some(first) = &images[0] else { return Err(no_rows()) };
-    let input = Input::Image {
-        height: first.height,
-        width: first.width,
-        scale,
-        overlay: over.map(|o| (o.shift, o.seed)),
-    };
+    let laid = over.map(|o| (o.shift, o.seed));
+    let input = Input::grey(first.height, first.width, scale, laid);
     let schema = Schema::new(input, first.fit(tasks)?);
     let [train, valid, test] =
         images.map(|images| images.map(|images| images_with(&schema, images)).transpose());

@@ -6,6 +6,8 @@ pub mod arrays;
 pub mod door;
 pub mod every_fold;
 pub mod folds;
+pub mod image_apply;
+pub mod image_files;
 pub mod large;
 pub mod places;
 pub mod roles;

@@ -88,7 +88,7 @@ fn columns_of(data: &Data) -> anyhow::Result<Vec<Columns>> {
                 None => Ok(Vec::new()),
             }
         }
-        Source::Idx { .. } | Source::BuiltIn(_) => Ok(Vec::new()),
+        _ => Ok(Vec::new()),
     }
 }
 

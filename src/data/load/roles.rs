@@ -48,7 +48,7 @@ pub(crate) struct Fit {
     /// What the user should know about the columns and the parts.
     pub(crate) notices: Vec<String>,
     /// The labels of the training rows, one vector per label column.
-    labels: Vec<Vec<u32>>,
+    pub(crate) labels: Vec<Vec<u32>>,
 }
 
 impl<'t> Roles<'t> {
@@ -176,10 +176,16 @@ impl<'t> Roles<'t> {
     }
 
     /// Fits the schema on the training rows.
-    pub(crate) fn fit(
+    pub(crate) fn fit(&self, rows: &[Vec<u32>; 3], reading: Reading) -> anyhow::Result<Fit> {
+        self.fit_beside(rows, reading, None)
+    }
+
+    /// Fits the schema on the training rows; with `images`, features are these and no columns.
+    pub(crate) fn fit_beside(
         &self,
         [rows, valid, _]: &[Vec<u32>; 3],
         reading: Reading,
+        images: Option<Input>,
     ) -> anyhow::Result<Fit> {
         let weights =
             self.data.row_weight.as_ref().filter(|_| self.tasks.iter().any(per_mean::is_wanted));
@@ -191,7 +197,10 @@ impl<'t> Roles<'t> {
         }
         let meanings = Meanings::of(self, table, &sample);
         let labels = self.fit_labels(rows, &meanings, weights.as_deref())?;
-        let features = self.fit_features(table, &sample, &meanings)?;
+        let features = match images {
+            Some(_) => FittedFeatures::default(),
+            None => self.fit_features(table, &sample, &meanings)?,
+        };
         let mut notices = meanings.notices(self);
         notices.extend(labels.notices);
         notices.extend(features.notices);
@@ -208,9 +217,8 @@ impl<'t> Roles<'t> {
         // A run of tandem 0.1.0 that is resumed keeps its schema as it was.
         let indices = self.raw.indices.filter(|_| self.data.version != Version::V0_1);
         let names = self.data.sentences.as_ref().map(|_| self.names().to_vec());
-        let names = names.unwrap_or_default();
-        let (reading, input) =
-            (Reading { indices, names, ..reading }, Input::Columns { columns: features.columns });
+        let reading = Reading { indices, names: names.unwrap_or_default(), ..reading };
+        let input = images.unwrap_or(Input::Columns { columns: features.columns });
         let schema = Schema { reading, ..Schema::new(input, labels.targets) };
         Ok(Fit { schema, notices, labels: labels.encoded })
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::{Data, Source, Task};
+use crate::data::load::image_files;
 use crate::data::load::large;
 use crate::data::load::places;
 use crate::data::load::roles::Roles;
@@ -68,6 +69,9 @@ pub fn load(data: &Data, tasks: &[Task], loading: &Loading) -> anyhow::Result<Pa
 /// # Errors
 /// 66 if a file is missing.
 pub fn hashes(data: &Data) -> anyhow::Result<Vec<(String, String)>> {
+    if data.train.has_image_files() {
+        return image_files::hashes(data);
+    }
     Files::of(data)?.0.hashes(&Loading::default())
 }
 

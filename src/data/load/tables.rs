@@ -73,7 +73,7 @@ pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
 ///
 /// # Errors
 /// 65 with the first task that has no such row.
-fn check_weighed(
+pub(crate) fn check_weighed(
     schema: &Schema,
     train: &Dataset,
     data: &config::Data,

@@ -21,7 +21,7 @@ pub fn paths(source: &Source) -> anyhow::Result<Vec<PathBuf>> {
             Ok(paths)
         }
         Source::Npy { features, labels } => Ok(vec![features.clone(), labels.clone()]),
-        Source::Idx { .. } | Source::BuiltIn(_) => {
+        Source::Idx { .. } | Source::BuiltIn(_) | Source::Folder(_) | Source::Listed { .. } => {
             Err(Fault::config("data", "images have no columns").hint("give a table").into())
         }
     }

@@ -50,8 +50,8 @@ impl Schema {
     pub fn check(&self, place: &str) -> anyhow::Result<()> {
         let input = match &self.input {
             Input::Columns { columns } => check_columns(columns),
-            Input::Image { height, width, scale, overlay } => {
-                check_image(*height, *width, *scale, *overlay)
+            Input::Image { height, width, channels, scale, overlay, .. } => {
+                check_image([*height, *width, *channels], *scale, *overlay)
             }
         };
         let targets = self.targets.iter().try_for_each(check_target);
@@ -74,8 +74,7 @@ fn check_columns(columns: &[Column]) -> Result<(), String> {
 }
 
 fn check_image(
-    height: usize,
-    width: usize,
+    [height, width, channels]: [usize; 3],
     scale: f32,
     overlay: Option<(usize, u64)>,
 ) -> Result<(), String> {
@@ -83,11 +82,13 @@ fn check_image(
     // A larger shift than half of the canvas would let a small file ask for any amount of memory.
     if height == 0
         || width == 0
-        || height.checked_mul(width).is_none()
+        || !matches!(channels, 1 | 3)
+        || height.checked_mul(width).and_then(|pixels| pixels.checked_mul(channels)).is_none()
         || shift > height.min(width) / 2
     {
         return Err(format!(
-            "images of {height} × {width} pixels with a shift of {shift} are not possible"
+            "images of {height} × {width} × {channels} numbers with a shift of {shift} are not \
+             possible"
         ));
     }
     if scale.is_finite() { Ok(()) } else { Err("the scale of the images is not finite".into()) }

@@ -161,19 +161,41 @@ pub enum Input {
         height: usize,
         /// Width in pixels, after overlay.
         width: usize,
+        /// Numbers of a pixel, which lie beside each other: features are [height, width,
+        /// channels]. 1 = grey; 3 = red, green, blue.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        channels: usize,
         /// Factor on each byte.
         scale: f32,
         /// Shift and seed, where two images lie over each other.
         overlay: Option<(usize, u64)>,
+        /// How PNG and JPEG files are read; `None` if the training images were none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        files: Option<ImageReading>,
     },
 }
 
+/// How PNG and JPEG files are read.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ImageReading {
+    /// Whether files of another size are resized; if not, they are refused.
+    pub resized: bool,
+    /// Column of the table of labels that names the files; `None` if classes are folders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
 impl Input {
+    /// Grey images that come from no PNG or JPEG files.
+    pub fn grey(height: usize, width: usize, scale: f32, overlay: Option<(usize, u64)>) -> Input {
+        Input::Image { height, width, channels: 1, scale, overlay, files: None }
+    }
+
     /// Number of features of a row.
     pub fn width(&self) -> usize {
         match self {
             Input::Columns { columns } => columns.iter().map(Column::width).sum(),
-            Input::Image { height, width, .. } => height * width,
+            Input::Image { height, width, channels, .. } => height * width * channels,
         }
     }
 
@@ -319,6 +341,14 @@ pub enum Encoding {
 
 fn is_false(flag: &bool) -> bool {
     !flag
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(number: &usize) -> bool {
+    *number == 1
 }
 
 fn is_nought(number: &f64) -> bool {

@@ -18,7 +18,12 @@ pub struct MemoryBudget(pub u64);
 impl MemoryBudget {
     /// The memory that the configuration states, or half of the memory of the machine.
     pub fn of(data: &Data) -> MemoryBudget {
-        MemoryBudget(data.memory.unwrap_or_else(|| machine().map_or(UNKNOWN, |bytes| bytes / 2)))
+        data.memory.map_or_else(MemoryBudget::of_machine, MemoryBudget)
+    }
+
+    /// Half of the memory of the machine.
+    pub fn of_machine() -> MemoryBudget {
+        MemoryBudget(machine().map_or(UNKNOWN, |bytes| bytes / 2))
     }
 
     /// Whether the files probably take more memory than there is, so that they are read in chunks.

@@ -40,10 +40,14 @@ impl TableCache {
     pub fn find(&self, key: &str, storage: Storage) -> Option<StoredParts> {
         let path = self.path(key);
         let found = open(&path, storage)?;
-        // Entries are removed in the order of their last use.
-        let meta = fs::File::options().append(true).open(path.join("meta"));
-        let _ = meta.and_then(|meta| meta.set_modified(SystemTime::now()));
+        self.touch(key);
         Some(found)
+    }
+
+    /// Notes that the entry of a key was used: entries are removed in the order of their last use.
+    pub fn touch(&self, key: &str) {
+        let meta = fs::File::options().append(true).open(self.path(key).join("meta"));
+        let _ = meta.and_then(|meta| meta.set_modified(SystemTime::now()));
     }
 
     /// The path of the entry of a key, whether or not there is one.

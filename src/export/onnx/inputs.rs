@@ -64,7 +64,13 @@ fn encoding_of(encoding: &Encoding) -> Option<String> {
 pub fn inputs(model: &Model, graph: &mut Graph) -> Result<Value> {
     let schema = &model.schema;
     match &schema.input {
-        Input::Image { height, width, scale, .. } => Ok(images(graph, [*height, *width], *scale)),
+        Input::Image { height, width, channels: 1, scale, .. } => {
+            Ok(images(graph, &[*height, *width], "grey values, 0 to 255", *scale))
+        }
+        Input::Image { height, width, channels, scale, .. } => {
+            let doc = "red, green and blue of each pixel, 0 to 255";
+            Ok(images(graph, &[*height, *width, *channels], doc, *scale))
+        }
         Input::Columns { columns } if is_array(schema, columns) => {
             let doc = format!("{} columns in the order of training; NaN = blank", columns.len());
             let x = graph.input(FEATURES, Type::Double, &[columns.len()], doc);
@@ -77,8 +83,8 @@ pub fn inputs(model: &Model, graph: &mut Graph) -> Result<Value> {
     }
 }
 
-fn images(graph: &mut Graph, [height, width]: [usize; 2], scale: f32) -> Value {
-    let x = graph.input(IMAGES, Type::Uint8, &[height, width], "grey values, 0 to 255".into());
+fn images(graph: &mut Graph, size: &[usize], doc: &str, scale: f32) -> Value {
+    let x = graph.input(IMAGES, Type::Uint8, size, doc.into());
     let x = graph.cast(&x, Type::Float);
     let scale = graph.floats("scale", &[], &[scale]);
     let x = graph.node("Mul", &[&x, &scale], &[]);

@@ -46,7 +46,12 @@ fn column(column: Option<&Column>) -> String {
 fn kind(input: &Input) -> String {
     match input {
         Input::Columns { columns } => format!("{} columns of a table", columns.len()),
-        Input::Image { height, width, .. } => format!("images of {height} × {width} pixels"),
+        Input::Image { height, width, channels: 1, .. } => {
+            format!("images of {height} × {width} pixels")
+        }
+        Input::Image { height, width, channels, .. } => {
+            format!("images of {height} × {width} pixels with {channels} channels")
+        }
     }
 }
 

@@ -218,14 +218,14 @@ fn input_problem(input: &Input, inputs: usize) -> Option<String> {
             // After these limits, and in a file of bounded length, the sum has room.
             Some(input.width())
         }
-        Input::Image { scale, overlay, height, width } => {
+        Input::Image { scale, overlay, height, width, channels, .. } => {
             if !scale.is_finite() {
                 return Some("the scale of the images is not a finite number".into());
             }
             if overlay.is_some_and(|(shift, _)| shift >= *height.min(width)) {
                 return Some(format!("an overlay as large as the image of {height} by {width}"));
             }
-            height.checked_mul(*width)
+            height.checked_mul(*width).and_then(|pixels| pixels.checked_mul(*channels))
         }
     };
     let found = || width.map_or("too many".into(), |n| n.to_string());

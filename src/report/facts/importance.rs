@@ -96,7 +96,7 @@ pub fn groups(schema: &Schema) -> (Vec<Group>, Option<[usize; 2]>) {
             };
             (columns.iter().map(group).collect(), None)
         }
-        Input::Image { height, width, .. } => {
+        Input::Image { height, width, channels, .. } => {
             let (down, across) = ((*height).min(BLOCKS), (*width).min(BLOCKS));
             let side = |block: usize, blocks: usize, all: usize| {
                 block * all / blocks..(block + 1) * all / blocks
@@ -110,8 +110,9 @@ pub fn groups(schema: &Schema) -> (Vec<Group>, Option<[usize; 2]>) {
                     columns.start,
                     columns.end - 1
                 );
-                let places =
-                    rows.flat_map(|y| columns.clone().map(move |x| y * width + x)).collect();
+                let row = |y: usize| y * width + columns.start..y * width + columns.end;
+                let numbers = |pixel: usize| pixel * channels..(pixel + 1) * channels;
+                let places = rows.flat_map(row).flat_map(numbers).collect();
                 Group { name, places }
             };
             let all = (0..down).flat_map(|row| (0..across).map(move |column| (row, column)));

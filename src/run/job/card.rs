@@ -164,10 +164,14 @@ fn predicts(head: &Head, target: &Target) -> String {
 
 fn inputs(input: &Input) -> String {
     let columns = match input {
-        Input::Image { height, width, scale, overlay } => {
+        Input::Image { height, width, channels, scale, overlay, .. } => {
             let laid = if overlay.is_some() { ", two laid over each other" } else { "" };
+            let values = match channels {
+                1 => "grey values",
+                _ => "pixels, each with red, green and blue beside each other",
+            };
             return format!(
-                "## Inputs\n\nImages of {height} × {width} grey values, times {}{laid}.\n",
+                "## Inputs\n\nImages of {height} × {width} {values}, times {}{laid}.\n",
                 short(f64::from(*scale))
             );
         }
