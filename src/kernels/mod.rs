@@ -191,6 +191,7 @@ registry! {
     // sums, then as softmax_cross_entropy
     heads_cross_entropy (software), HeadsCrossEntropy, 8.0 => direct;
     gather_rows_direct (software), GatherRows, 1.0, in_place_of gather_rows;
+    gather_images, GatherImages, 1.0; // at most one product
     gather_cells, GatherCells, 4.0; // sums of few equal numbers, or of vectors, and one product
     link_cells, LinkCells, 1.0; // integers
     embedding_backward, EmbeddingBackward, 4.0; // sums, one product

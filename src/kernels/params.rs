@@ -100,6 +100,12 @@ records! {
         rows: u32, chunk_first: u32, width: u32, tasks: u32, target_x: u32, segment_first: u32,
         segment_rows: u32, shuffled: u32, bytes: u32, scale: f32, fill: u32,
     }
+    /// Parameters of `gather_images`.
+    "Params" GatherImages {
+        rows: u32, chunk_first: u32, height: u32, width: u32, channels: u32, tasks: u32,
+        target_x: u32, segment_first: u32, segment_rows: u32, shuffled: u32, scale: f32, fill: u32,
+        shift: u32, flip: u32, erase: u32,
+    }
     /// A column of a table and the inputs that it becomes.
     "Spread" Spread {
         slot: u32, slots: u32, input: u32, width: u32, kind: u32, scale: f32, values: u32,

@@ -174,6 +174,7 @@ impl Single {
             batch: rows,
             shuffled: false,
             spread: &[],
+            augmented: None,
             labels: crate::step::LabelShape::default(),
         };
         let built = build(&request)?;

@@ -1,6 +1,7 @@
 //! The plan of a step: where all values lie, which layers run together, and the inputs of every
 //! emitter of dispatches.
 
+mod augmented;
 mod by_rows;
 mod deep;
 mod groups;
@@ -12,6 +13,7 @@ mod scene;
 pub mod variants;
 mod views;
 
+pub use augmented::Augmented;
 pub use groups::{Arena, Backward, BackwardGroup, Forward, ForwardGroup};
 pub use layers::{LayerPlan, activation_code, dropout_threshold};
 pub use mixing::{MixGroup, Mixing, TermGroup};

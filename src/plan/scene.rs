@@ -1,6 +1,7 @@
 //! The read-only inputs of every emitter of dispatches: the network, its plan, and the handles of
 //! the buffers.
 
+use super::augmented::Augmented;
 use super::layers::LayerPlan;
 use std::sync::Arc;
 
@@ -226,6 +227,8 @@ pub struct Scene<'a> {
     pub buffers: Buffers,
     /// The columns of a table, and how they become inputs; empty where rows are inputs.
     pub spread: &'a [Spread],
+    /// The random changes of the images of training steps; `None` = there are none.
+    pub augmented: Option<Augmented>,
     /// Number of lines of the table of these columns.
     pub columns: usize,
     /// The first of the places of rows in their sentences among the codes, where tokens are pooled.

@@ -101,9 +101,13 @@ impl Dispatch {
         };
         let [read, written, updated] =
             [Effect::Read, Effect::Overwrite, Effect::Update].map(elements);
-        let picks =
-            [kernels::gather_rows.name, kernels::gather_cells.name, kernels::label_sums.name]
-                .contains(&self.kernel.twin);
+        let picks = [
+            kernels::gather_rows.name,
+            kernels::gather_images.name,
+            kernels::gather_cells.name,
+            kernels::label_sums.name,
+        ]
+        .contains(&self.kernel.twin);
         let read = if picks { read.min(written + updated) } else { read };
         4 * (read + written + 2 * updated)
     }

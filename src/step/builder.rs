@@ -68,6 +68,7 @@ impl<'a> Builder<'a> {
             plan,
             buffers,
             spread: request.spread,
+            augmented: request.augmented,
             columns: embed::lines(request.spread, &embeddings, spans).len(),
             spans,
             embeddings,

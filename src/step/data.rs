@@ -56,9 +56,11 @@ impl Builder<'_> {
         training: bool,
     ) -> Vec<Dispatch> {
         let part = &self.parts[part];
-        let of_segment = |segment: (usize, &Segment)| match self.scene.spread.is_empty() {
-            true => self.gather_rows(part, segment, chunk, shuffled),
-            false => self.gather_cells(part, segment, chunk, shuffled, training),
+        let augmented = self.scene.augmented.as_ref().filter(|_| training);
+        let of_segment = |segment: (usize, &Segment)| match (augmented, self.scene.spread) {
+            (Some(augmented), _) => self.gather_images(part, segment, (chunk, shuffled), augmented),
+            (None, []) => self.gather_rows(part, segment, chunk, shuffled),
+            (None, _) => self.gather_cells(part, segment, chunk, shuffled, training),
         };
         part.segments.iter().enumerate().map(of_segment).collect()
     }
@@ -144,7 +146,7 @@ impl Builder<'_> {
 }
 
 /// A grid of `blocks` workgroups per row, folded into lines of up to [`kernels::MAX_GROUPS`].
-fn row_grid(blocks: usize, rows: usize) -> [u32; 3] {
+pub(super) fn row_grid(blocks: usize, rows: usize) -> [u32; 3] {
     let rows_per_line = kernels::MAX_GROUPS as usize / blocks;
     [(blocks * rows.min(rows_per_line)) as u32, rows.div_ceil(rows_per_line) as u32, 1]
 }

@@ -11,6 +11,7 @@ mod compare;
 mod data;
 mod embed;
 mod forward;
+mod images;
 mod metrics;
 mod mixes;
 mod request;

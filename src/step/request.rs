@@ -8,7 +8,7 @@ use crate::model::graph::GateNames;
 use crate::model::layout::Layout;
 use crate::model::network::Network;
 use crate::objective::Objective;
-use crate::plan::{Buffers, Counting, PartBuffers, PartShape};
+use crate::plan::{Augmented, Buffers, Counting, PartBuffers, PartShape};
 use crate::schedule::Program;
 
 /// The inputs of the builder of a program.
@@ -32,6 +32,8 @@ pub struct Request<'a> {
     pub shuffled: bool,
     /// The columns of a table, and how they become inputs; empty where rows are inputs.
     pub spread: &'a [Spread],
+    /// The random changes of the images of training steps; `None` = there are none.
+    pub augmented: Option<Augmented>,
     /// The labels of the parts.
     pub labels: LabelShape,
 }

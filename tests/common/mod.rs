@@ -3,6 +3,7 @@
 
 #![allow(dead_code)] // every test file uses a part of it
 
+pub mod images;
 pub mod program;
 pub mod recorded;
 

@@ -19,6 +19,8 @@ const IDX: &str = "[data]\ntrain = { images = \"i.gz\", labels = \"l.gz\" }\n";
 const DIGITS: &str = "[data]\ntrain = \"digits-overlay\"\n";
 const NPY: &str = "[data]\ntrain = { features = \"x.npy\", labels = \"y.npy\" }\n";
 const CONLL: &str = "[data]\ntrain = \"x.conll\"\n";
+const FOLDER: &str = "[data]\ntrain = { folder = \"f\" }\n";
+const LISTED: &str = "[data]\ntrain = { images = \"f\", labels = \"l.csv\", path = \"p\" }\n";
 const TASKS: &str = "[task.left]\n[task.right]\n";
 
 /// `text`, with a `[data]` table and two tasks if it has none.
@@ -1337,6 +1339,10 @@ const TRIES: &[(&str, &str, &[&str])] = &[
     ),
     ("", "[data]\ntrain = \"x.csv\"\nfolds = 3\nfold = 1\n", &["data.folds=4", "data.fold=2"]),
     ("", NPY, &["data.train.features=z.npy", "data.train.labels=z.npy"]),
+    ("", FOLDER, &["data.train.folder=g", "data.size=[8, 9]", "data.channels=3"]),
+    ("", FOLDER, &["augment.shift=1", "augment.flip=horizontal", "augment.erase=2"]),
+    ("", LISTED, &["data.train.path=q", "data.train.images=g", "data.train.labels=k.csv"]),
+    ("", LISTED, &["data.row_weight=w", "data.group=g", "data.split_column=s", "data.memory=1GB"]),
     ("", NPY, &["data.train.feature_names=[\"p\", \"q\"]", "data.train.label_names=[\"r\"]"]),
 ];
 
@@ -1428,6 +1434,8 @@ fn every_key_refuses_a_wrong_type_by_its_path() {
             };
             let base = match keys.table.starts_with("data.") {
                 true if keys.keys.contains(&"features") => NPY,
+                true if keys.keys.contains(&"folder") => FOLDER,
+                true if keys.keys.contains(&"path") => LISTED,
                 true => IDX,
                 false => CSV,
             };
@@ -1439,7 +1447,7 @@ fn every_key_refuses_a_wrong_type_by_its_path() {
 
 /// Valid configurations of every form.
 fn good() -> Vec<Config> {
-    let mut texts: Vec<String> = [CSV, IDX, DIGITS, NPY].map(str::to_owned).into();
+    let mut texts: Vec<String> = [CSV, IDX, DIGITS, NPY, FOLDER, LISTED].map(str::to_owned).into();
     for kind in [
         "kind = \"adamw\"\nbeta1 = 0.1\nbeta2 = 0.2\neps = 1e-30",
         "kind = \"adam\"\neps = 3",

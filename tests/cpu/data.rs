@@ -1248,10 +1248,7 @@ fn idx_images_are_bytes_by_255_and_every_task_reads_the_one_label() {
     close(&parts.train.row(1), &[10.0, 11.0, 12.0, 13.0, 14.0, 15.0].map(|v| v / 255.0));
     assert_eq!(parts.train.labels, [[0, 1, 2, 0, 1, 2], [0, 1, 1, 0, 1, 1]]);
     assert_eq!(parts.schema.targets[0].classes, ["0", "1", "2"]);
-    assert_eq!(
-        parts.schema.input,
-        Input::grey(2, 3, 1.0 / 255.0, None)
-    );
+    assert_eq!(parts.schema.input, Input::grey(2, 3, 1.0 / 255.0, None));
     assert_eq!(parts.hashes.len(), 2);
 }
 
@@ -1262,10 +1259,7 @@ fn overlaid_idx_images_come_from_their_own_part() {
     data.overlay = Some(Overlay { shift: 2, seed: 11 });
     data.test = Some(files.source());
     let parts = load(&data, &[task("l", "left"), task("r", "right")]).unwrap();
-    assert_eq!(
-        parts.schema.input,
-        Input::grey(4, 5, 1.0 / 255.0, Some((2, 11)))
-    );
+    assert_eq!(parts.schema.input, Input::grey(4, 5, 1.0 / 255.0, Some((2, 11))));
     let test = parts.test.unwrap();
     for dataset in [&parts.train, &test] {
         for k in 0..6 {
@@ -1361,10 +1355,7 @@ fn the_built_in_set_loads_with_its_parts() {
     .unwrap();
     let (valid, test) = (parts.valid.unwrap(), parts.test.unwrap());
     assert_eq!([parts.train.rows, valid.rows, test.rows], [20_000, 3_000, 4_000]);
-    assert_eq!(
-        parts.schema.input,
-        Input::grey(12, 12, 1.0 / 16.0, Some((4, 0)))
-    );
+    assert_eq!(parts.schema.input, Input::grey(12, 12, 1.0 / 16.0, Some((4, 0))));
     for target in &parts.schema.targets {
         assert_eq!(target.classes, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
     }

@@ -70,6 +70,10 @@ const IDX: &str = "[data]\ntrain = { images = \"i\", labels = \"l\" }\n[trunk]\n
                    [3]\n[task.left]\n[train]\nepochs = 2";
 const NPY: &str = "[data]\ntrain = { features = \"x.npy\", labels = \"y.npy\" }\n[trunk]\nlayers \
                    = [3]\n[task.y]\n[train]\nepochs = 2";
+const CLASSES: &str = "[data]\ntrain = { folder = \"classes\" }\n[trunk]\nlayers = \
+                       [3]\n[task.t]\n[train]\nepochs = 2";
+const LISTED: &str = "[data]\ntrain = { images = \"pictures\", labels = \"pictures.csv\", path = \
+                      \"p\" }\n[trunk]\nlayers = [3]\n[task.t]\n[train]\nepochs = 2";
 const DIGITS: &str = "[data]\ntrain = \"digits-overlay\"\n[trunk]\nlayers = \
                       [3]\n[task.left]\n[task.right]\n[train]\nmax_steps = 2";
 
@@ -255,6 +259,16 @@ const FLIPS: &[Flip] = &[
     flip(TOKENS, &[], &["data.affixes=2"], Schema),
     flip(TOKENS, &[], &["data.shape=false"], Schema),
     flip(TOKENS, &[], &["data.predicate=role"], Schema),
+    flip(CLASSES, &[], &["data.train.folder=others"], Rows),
+    flip(CLASSES, &[], &["data.size=[2, 3]"], Schema),
+    flip(CLASSES, &[], &["data.channels=1"], Schema),
+    flip(LISTED, &[], &["data.train.images=more_pictures"], Rows),
+    flip(LISTED, &[], &["data.train.labels=more_pictures.csv"], Schema),
+    flip(LISTED, &[], &["data.train.path=q"], Rows),
+    // [augment]
+    flip(IDX, &[], &["augment.shift=1"], Program),
+    flip(CLASSES, &[], &["augment.flip=horizontal"], Program),
+    flip(LISTED, &["augment.shift=1"], &["augment.erase=2"], Program),
     // [feature.*]
     flip(TOKENS, &["feature.role.type=category"], &["feature.role.window=0"], Schema),
     flip(TABLE, &[], &["feature.x.type=category"], Schema),
@@ -504,6 +518,7 @@ fn files() -> TempDir {
         write(images, idx(&[60, 3, 4], (0..720).map(|i| draw(256, column, i) as u8)));
         write(labels, idx(&[60], (0..60).map(|i| draw(3, column + 5, i) as u8)));
     }
+    pictures(dir.path());
     for (number, (features, labels)) in
         [("x.npy", "y.npy"), ("x2.npy", "y2.npy")].into_iter().enumerate()
     {
@@ -512,6 +527,29 @@ fn files() -> TempDir {
         write(labels, npy("60,", (0..60).map(|i| draw(3, column + 1, i) as f64)));
     }
     dir
+}
+
+/// Two folders of 40 images of 3 × 4 colours each, as classes and with tables of paths, in which the
+/// columns `p` and `q` name them in another order.
+fn pictures(dir: &Path) {
+    for (number, (classes, folder)) in
+        [("classes", "pictures"), ("others", "more_pictures")].into_iter().enumerate()
+    {
+        let column = 70 + 3 * number as u64;
+        let mut table = "p,q,t\n".to_owned();
+        for row in 0..40 {
+            let byte = |i: u64| draw(256, column, 36 * row + i) as u8;
+            let image = image::RgbImage::from_raw(4, 3, (0..36).map(byte).collect()).unwrap();
+            let class = dir.join(classes).join(["u", "v"][(row % 2) as usize]);
+            for folder in [class, dir.join(folder)] {
+                fs::create_dir_all(&folder).unwrap();
+                image.save(folder.join(format!("{row}.png"))).unwrap();
+            }
+            let label = draw(2, column + 1, row);
+            table += &format!("{row}.png,{}.png,{label}\n", 39 - row);
+        }
+        fs::write(dir.join(format!("{folder}.csv")), table).unwrap();
+    }
 }
 
 /// Keeps the points, and the checkpoints if there is a directory for them.
@@ -594,6 +632,8 @@ fn schema(plan: &Plan) -> String {
     let mut value = serde_json::to_value(&plan.parts.schema).unwrap();
     value.as_object_mut().unwrap().remove("reading");
     value["input"].as_object_mut().unwrap().remove("overlay");
+    // The name of a column.
+    value["input"].get_mut("files").into_iter().for_each(|files| forget(files, &["path"]));
     let columns =
         value["input"].get_mut("columns").and_then(Value::as_array_mut).into_iter().flatten();
     columns.for_each(|column| {
@@ -716,7 +756,9 @@ fn every_key_changes_what_it_should() {
 #[test]
 fn equal_settings_give_equal_results() {
     let dir = files();
-    for base in [TABLE, ODD, NUMBERED, WRITTEN, DATED, IDX, NPY, DIGITS, TOKENS, BOTH] {
+    for base in [
+        TABLE, ODD, NUMBERED, WRITTEN, DATED, IDX, NPY, CLASSES, LISTED, DIGITS, TOKENS, BOTH,
+    ] {
         let [one, two] = [0, 1].map(|_| Print::of(settings(dir.path(), base, &[])));
         assert_eq!(one.differs(&two), [], "{base}");
     }

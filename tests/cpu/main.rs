@@ -17,6 +17,7 @@ mod embeddings;
 mod fuzz_corpus;
 mod gradients;
 mod graph;
+mod images;
 mod keys;
 mod metrics;
 mod model_file;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use tandem::config::{
-    Activation, Architecture, Balance, Balancer, Couplings, Falling, Gates, Metric, Normalize,
-    Optimizer, OptimizerKind, Scaling, Schedule as Course, SelectGates, Space, TaskKind,
+    Activation, Architecture, Augment, Balance, Balancer, Couplings, Falling, Flip, Gates, Metric,
+    Normalize, Optimizer, OptimizerKind, Scaling, Schedule as Course, SelectGates, Space, TaskKind,
 };
 use tandem::data::Spread;
 use tandem::data::UNLABELLED;
@@ -17,8 +17,7 @@ use tandem::model::layout::Layout;
 use tandem::model::loss::Loss;
 use tandem::model::network::{Embedding, Head, Network, Trunk};
 use tandem::objective::{COUPLINGS, Objective, Pair};
-use tandem::plan::LayerPlan;
-use tandem::plan::PartShape;
+use tandem::plan::{Augmented, LayerPlan, PartShape};
 use tandem::reference::Reference;
 use tandem::rng::{Purpose, below, normal, permutation};
 use tandem::schedule::check::check;
@@ -37,6 +36,8 @@ struct Case {
     /// `None` = evaluation only.
     optimizer: Option<OptimizerKind>,
     bytes: bool,
+    /// Whether bytes are images that change.
+    changes: bool,
     batch: usize,
     rows: usize,
     /// Whether the binding is the smallest one that holds the parameters, so that data and batches
@@ -67,6 +68,7 @@ fn plain() -> Case {
         clip: true,
         optimizer: Some(ADAM),
         bytes: false,
+        changes: false,
         batch: 24,
         rows: 90,
         tight: false,
@@ -170,6 +172,13 @@ impl Case {
             .collect()
     }
 
+    /// The changes of images of one row of bytes each.
+    fn augmented(&self) -> Option<Augmented> {
+        let augment = Augment { shift: self.inputs.min(4) - 1, flip: Flip::Horizontal, erase: 1 };
+        let images = Augmented { height: 1, width: self.inputs, channels: 1, augment };
+        (self.bytes && self.changes).then_some(images)
+    }
+
     fn tuning(&self, layout: &Layout) -> Tuning {
         let mut tuning = Tuning::new(Class::Software, DEFAULT_BINDING, self.direct);
         if self.tight {
@@ -206,6 +215,7 @@ impl Case {
             batch: self.batch,
             shuffled: true,
             spread: &self.spread(),
+            augmented: self.augmented(),
             labels: LabelShape { weighted: self.table, blanks: self.table },
         };
         build(&request).unwrap_or_else(|e| panic!("{self:?}\n{e:#}"))
@@ -247,6 +257,7 @@ fn cases() -> Vec<Case> {
                     clip: pick(1, 2) == 0,
                     optimizer: optimizers[pick(2, 4)],
                     bytes: pick(3, 2) == 0,
+                    changes: pick(11, 2) == 0,
                     batch: [1, 24, 100, 1000][pick(4, 4)],
                     rows: [1, 90, 1001][pick(5, 3)],
                     tight: pick(6, 2) == 0,
@@ -336,6 +347,7 @@ fn a_time_limit_splits_batches_by_the_laws() {
         batch: case.batch,
         shuffled: true,
         spread: &[],
+        augmented: None,
         labels: tandem::step::LabelShape::default(),
     };
     let built = build(&request).unwrap();
@@ -921,6 +933,8 @@ fn small() -> Vec<Case> {
             ..plain()
         },
         Case { trunk: vec![], heads: towers, optimizer: Some(SGD), bytes: true, ..plain() },
+        Case { bytes: true, changes: true, ..plain() },
+        Case { bytes: true, changes: true, tight: true, batch: 60, rows: 61, ..plain() },
         Case { trunk: vec![], couplings: vec![], clip: false, rows: 5, batch: 1, ..plain() },
         Case { couplings: vec!["agreement"], direct: true, ..plain() },
         Case { table: true, ..plain() },

@@ -79,6 +79,7 @@ fn kernels_keep_their_bounds_within_the_default_limits_of_webgpu() {
         "embeddings under heads alone, in segments and chunks",
         "windows of tokens, in segments and chunks",
         "pooled sentences",
+        "colours in segments and chunks",
         "famo in chunks",
         "upgrad, exact, observed",
         "products of rows, observed",

@@ -6,6 +6,7 @@ mod common;
 mod balance;
 mod determinism;
 mod doctor;
+mod images;
 mod injected;
 mod limits;
 mod losses;

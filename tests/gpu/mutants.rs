@@ -21,6 +21,7 @@ pub type Mutant = (&'static str, &'static str, &'static str);
 
 const MUTANTS: &[(&str, &[Mutant])] = &[
     ("gather_rows", GATHER_ROWS),
+    ("gather_images", GATHER_IMAGES),
     ("dense_forward", DENSE_FORWARD),
     ("dense_backward_input", DENSE_BACKWARD_INPUT),
     ("dense_backward_weight", DENSE_BACKWARD_WEIGHT),
@@ -98,6 +99,59 @@ const GATHER_ROWS: &[Mutant] = &[
         "let local = row;",
     ),
     ("every chunk reads the first rows", "let place = params.chunk_first + r;", "let place = r;"),
+];
+
+const GATHER_IMAGES: &[Mutant] = &[
+    ("the scale of bytes is forgotten", "& 0xffu) * params.scale", "& 0xffu)"),
+    ("the order of the epoch is ignored", "row = order[row];", "row = min(order[row], row);"),
+    (
+        "rows past the end of the batch are filled",
+        "let here = place < step.rows && row",
+        "let here = row",
+    ),
+    (
+        "a later segment overwrites the first one",
+        "if (!here && params.fill == 1u)",
+        "if (!here && params.fill == 2u)",
+    ),
+    (
+        "a segment is read from its start",
+        "let local = row - params.segment_first;",
+        "let local = row;",
+    ),
+    (
+        "every chunk draws as the first one",
+        "let moved = move_of(place);",
+        "let moved = move_of(r);",
+    ),
+    ("all steps draw alike", "hash(place, IMAGE, step.key_low", "hash(place, IMAGE, 0u"),
+    ("images move the other way", "i32(y) - moved.x", "i32(y) + moved.x"),
+    ("images move down and not up", " - i32(params.shift);", ";"),
+    ("images move one pixel less", "2u * params.shift + 1u", "2u * params.shift"),
+    (
+        "what leaves comes in again",
+        "u32(i32(x) - moved.y)",
+        "(u32(i32(x) - moved.y) + params.width) % params.width",
+    ),
+    ("every image is mirrored", "params.flip * (drawn >> 31u)", "params.flip"),
+    (
+        "a mirror is a pixel off",
+        "from_x = params.width - 1u - from_x;",
+        "from_x = params.width - max(from_x, 1u);",
+    ),
+    ("a square is a pixel higher", "y - corner.x < params.erase", "y - corner.x <= params.erase"),
+    ("every image has a square", "(drawn & min(params.erase, 1u))", "min(params.erase, 1u)"),
+    (
+        "a square does not reach the edge",
+        "params.width - params.erase + 1u",
+        "params.width - params.erase",
+    ),
+    (
+        "all numbers of a pixel are its first",
+        "params.channels + c % params.channels",
+        "params.channels",
+    ),
+    ("a second span is forgotten", "let begin = (group.x % blocks) * SPAN;", "let begin = 0u;"),
 ];
 
 const DENSE_FORWARD: &[Mutant] = &[
@@ -1203,6 +1257,11 @@ fn sgd() {
 #[test]
 fn heads_cross_entropy() {
     check("heads_cross_entropy");
+}
+
+#[test]
+fn gather_images() {
+    check("gather_images");
 }
 
 #[test]

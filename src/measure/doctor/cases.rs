@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::balanced::BALANCED;
+use super::pictures::PICTURES;
 use super::shapes::{CaseShape, SHAPES};
 use crate::config::{Optimizer, Schedule, TaskKind};
 use crate::data::Spread;
@@ -120,7 +121,7 @@ fn spread(shape: &CaseShape) -> Vec<Spread> {
 /// # Errors
 /// A network that does not fit the bindings of the adapter.
 pub fn cases(tuning: &Tuning) -> Result<Vec<Case>> {
-    SHAPES.iter().chain(BALANCED).map(|s| case(s, tuning)).collect()
+    SHAPES.iter().chain(PICTURES).chain(BALANCED).map(|s| case(s, tuning)).collect()
 }
 
 fn case(shape: &CaseShape, tuning: &Tuning) -> Result<Case> {
@@ -154,6 +155,7 @@ fn case(shape: &CaseShape, tuning: &Tuning) -> Result<Case> {
         batch,
         shuffled: true,
         spread: &spread(shape),
+        augmented: shape.augmented,
         labels: shape.labels,
     })?;
     let (cells, spread) = (cells(&network, shape.labels), spread(shape));

@@ -8,6 +8,7 @@
 mod balanced;
 mod cases;
 mod compare;
+mod pictures;
 mod shapes;
 
 use std::num::NonZero;

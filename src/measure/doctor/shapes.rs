@@ -10,6 +10,7 @@ use crate::model::architecture::columns;
 use crate::model::graph::{By, Draft, Graph, Owner, Source};
 use crate::model::loss::{Factor, Loss};
 use crate::model::network::{Head, Network};
+use crate::plan::Augmented;
 use crate::step::LabelShape;
 
 /// Makes the graph of a network.
@@ -49,6 +50,8 @@ pub(super) struct CaseShape {
     pub(super) vectors: &'static [(usize, usize, usize)],
     /// Rows on each side whose columns are inputs of a row, too.
     pub(super) window: usize,
+    /// The random changes of images, which the inputs are then.
+    pub(super) augmented: Option<Augmented>,
 }
 
 pub(super) const ADAM: OptimizerKind = OptimizerKind::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
@@ -77,6 +80,7 @@ pub(super) const BASE: CaseShape = CaseShape {
     codes: &[],
     vectors: &[],
     window: 0,
+    augmented: None,
 };
 
 /// A trunk whose layers are added to what they read.

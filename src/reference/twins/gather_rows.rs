@@ -1,6 +1,6 @@
 //! `gather_rows`: the rows of a chunk, from a segment of the data set whose rows are inputs.
 
-use super::rows::row_in_segment;
+use super::rows::{bytes, row_in_segment};
 use crate::kernels::params::{self, NONE};
 use crate::reference::Arguments;
 use crate::reference::parts::BLOCK;
@@ -38,12 +38,6 @@ pub(super) fn gather_rows<T: Real>(a: &Arguments<T>) {
         }
         None
     });
-}
-
-/// The bytes of words, the lowest byte of each word first.
-fn bytes(words: &[u32]) -> &[u8] {
-    const { assert!(cfg!(target_endian = "little")) };
-    bytemuck::cast_slice(words)
 }
 
 /// Features that are the bits of f32.

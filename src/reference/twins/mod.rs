@@ -15,6 +15,7 @@ mod dense_forward;
 mod embeddings;
 mod gates;
 mod gather_cells;
+mod gather_images;
 mod gather_rows;
 mod label_sums;
 mod metrics;
@@ -34,9 +35,10 @@ use super::real::Real;
 type Twin<T> = fn(&Arguments<T>);
 
 /// The twins by the names of their kernels.
-fn table<T: Real>() -> [(&'static str, Twin<T>); 40] {
+fn table<T: Real>() -> [(&'static str, Twin<T>); 41] {
     [
         ("gather_rows", gather_rows::gather_rows),
+        ("gather_images", gather_images::gather_images),
         ("gather_cells", gather_cells::gather_cells),
         ("label_sums", label_sums::label_sums),
         ("dense_forward", dense_forward::dense_forward),

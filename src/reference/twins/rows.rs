@@ -1,4 +1,4 @@
-//! The row of the data set that is a row of the batch.
+//! The row of the data set that is a row of the batch, and its bytes.
 
 use std::ops::Range;
 
@@ -21,4 +21,10 @@ pub(super) fn row_in_segment(
 ) -> Option<usize> {
     let row = row_of_batch(step, place, order)?;
     segment.contains(&row).then(|| (row - segment.start) as usize)
+}
+
+/// The bytes of words, the lowest byte of each word first.
+pub(super) fn bytes(words: &[u32]) -> &[u8] {
+    const { assert!(cfg!(target_endian = "little")) };
+    bytemuck::cast_slice(words)
 }

@@ -57,6 +57,7 @@ fn apply_bare(model: &Model, data: &Dataset, rows: usize, machine: Machine) -> R
         batch: 1,
         shuffled: false,
         spread: &model.schema.input.spread(),
+        augmented: None,
         labels: LabelShape::of([data]),
     })?;
     let mut engine = machine.engine(built.program.clone())?;

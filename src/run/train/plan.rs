@@ -11,7 +11,7 @@ use crate::model::init;
 use crate::model::layout::Layout;
 use crate::model::network::Network;
 use crate::objective::Objective;
-use crate::plan::PartShape;
+use crate::plan::{Augmented, PartShape};
 use crate::run::checkpoint::Snapshot;
 use crate::run::train::selection::Selection;
 use crate::run::train::sums::Sums;
@@ -100,6 +100,7 @@ impl Plan {
             }
         };
         check_accumulate(config.train.accumulate, batch)?;
+        Augmented::new(config.augment, &parts.schema.input)?;
         let steps_per_epoch = steps as u64;
         objective.per_epoch = steps_per_epoch;
         let total_steps =
@@ -201,6 +202,7 @@ impl Plan {
             batch: self.batch,
             shuffled: self.config.train.batch_size != BatchSize::Full && window.is_none(),
             spread: &self.parts.schema.input.spread(),
+            augmented: Augmented::new(self.config.augment, &self.parts.schema.input)?,
             labels: LabelShape::of(self.named_parts().iter().map(|(_, part)| part.as_ref())),
         })
     }
