@@ -112,7 +112,8 @@ enum Verb {
     },
     /// Write a configuration with comments for learning some columns of a table from the others
     Init {
-        /// A table: .csv, .tsv, .parquet, …, or a pattern of several
+        /// A table: .csv, .tsv, .parquet, …, or a pattern of several; a folder with a subfolder of
+        /// images per class; FOLDER,TABLE: images, and a table of their paths and labels
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         data: String,
         #[command(flatten)]
@@ -123,8 +124,8 @@ enum Verb {
     },
     /// Show what a table holds, or what a model is made of
     Inspect {
-        /// A table, a run directory, a model directory, or a .safetensors file beside its
-        /// config.json
+        /// A table, images as for init, a run directory, a model directory, or a .safetensors file
+        /// beside its config.json
         #[arg(value_hint = ValueHint::AnyPath)]
         what: String,
         #[command(flatten)]

@@ -1,4 +1,5 @@
-//! `init`, which drafts a configuration for a table, and `inspect`, which shows a table or a model.
+//! `init`, which drafts a configuration for a table or for images, and `inspect`, which shows these
+//! or a model.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,9 +11,11 @@ use serde_json::{Value, json};
 use super::console::Console;
 use super::flags::Weights;
 use super::sentences;
+use crate::config::write::quote;
 use crate::config::{Decimal, Sentences, Source, TaskKind, read};
 use crate::data::load::door::load;
 use crate::data::look::draft::{Draft, range};
+use crate::data::look::pictures::{LABEL, Pictures, is_pictures};
 use crate::data::look::survey::{
     ColumnSurvey, ProposedTask, Survey, SurveyOptions, overlap, propose_tasks,
 };
@@ -60,12 +63,13 @@ enum DecimalSign {
 
 impl TableArgs {
     fn read(&self, path: &str) -> Result<Raw> {
+        read_source(&Source::Table(vec![PathBuf::from(path)]), &self.options()?)
+    }
+
+    fn options(&self) -> Result<Options> {
         let header = if self.no_header { Header::None } else { Header::First };
         let delimiter = self.delimiter()?.and_then(|sign| u8::try_from(sign).ok());
-        read_source(
-            &Source::Table(vec![PathBuf::from(path)]),
-            &Options { delimiter, header, ..Options::default() },
-        )
+        Ok(Options { delimiter, header, ..Options::default() })
     }
 
     /// The character between cells; `\t` stands for a tab, which is hard to type in a shell.
@@ -107,6 +111,24 @@ impl TableArgs {
         SurveyOptions { missing: (!self.missing.is_empty()).then_some(missing), decimal }
     }
 
+    /// Looks at the image files that a text names.
+    fn pictures(&self, data: &str) -> Result<Pictures> {
+        let names: Vec<&str> = self
+            .target
+            .iter()
+            .map(|target| target.rsplit_once(':').map_or(target.as_str(), |(name, _)| name))
+            .collect();
+        Pictures::new(data, &names, &self.options()?)
+    }
+
+    /// The tasks that `--target` names; that of a folder of classes has a name in any case.
+    fn targets(&self, pictures: &Pictures) -> Vec<String> {
+        match (&self.target[..], &pictures.listed) {
+            ([], None) => vec![LABEL.to_owned()],
+            (targets, _) => targets.to_vec(),
+        }
+    }
+
     /// Reads a table: what its columns hold, and the tasks that `--target` names.
     fn survey(&self, path: &str) -> Result<(Survey, Vec<ProposedTask>)> {
         let raw = self.read(path)?;
@@ -141,7 +163,7 @@ impl TableArgs {
     }
 }
 
-/// Writes a configuration for a table.
+/// Writes a configuration for a table, or for image files.
 pub(super) fn init(
     data: &str,
     args: &TableArgs,
@@ -149,15 +171,32 @@ pub(super) fn init(
     console: &Console,
 ) -> Result<()> {
     let known = args.sentences(data)?;
-    check_init(data, args, known.is_some(), out)?;
+    let pictures = is_pictures(data).then(|| args.pictures(data)).transpose()?;
+    check_init(data, args, out, known.is_some() || of_folders(pictures.as_ref()))?;
     if let Some(known) = known {
         return sentences::init(data, (&known, &args.target), out, console);
     }
-    let (survey, tasks) = args.survey(data)?;
-    let path = path_from(data, out)?;
+    let (survey, tasks, train) = match &pictures {
+        None => {
+            let (survey, tasks) = args.survey(data)?;
+            (survey, tasks, quote(path_from(data, out)?))
+        }
+        Some(pictures) => {
+            let survey = Survey::new(&pictures.table, args.given());
+            let tasks = propose_tasks(&pictures.table, &survey, &args.targets(pictures))?;
+            (survey, tasks, pictures_value(pictures, out)?)
+        }
+    };
     let (header, delimiter) = (!args.no_header, args.delimiter()?);
-    let draft =
-        Draft { path: &path, header, delimiter, survey: &survey, tasks: &tasks, notices: &[] };
+    let draft = Draft {
+        train: &train,
+        pictures: pictures.as_ref(),
+        header,
+        delimiter,
+        survey: &survey,
+        tasks: &tasks,
+        notices: &[],
+    };
     // The configuration has to train, so it is read and planned here as `train` would.
     let base = out.and_then(Path::parent).unwrap_or(Path::new("."));
     let config = read::from_text(&draft.text(), "the drafted configuration", base, &[])?;
@@ -187,8 +226,13 @@ pub(super) fn init(
 /// Refuses flags of `init` before anything is read.
 ///
 /// # Errors
-/// 2 without a target, which files of sentences need not have; 73 if `out` exists.
-fn check_init(data: &str, args: &TableArgs, guesses: bool, out: Option<&Path>) -> Result<()> {
+/// Whether images have the names of their folders as labels.
+fn of_folders(pictures: Option<&Pictures>) -> bool {
+    pictures.is_some_and(|pictures| pictures.listed.is_none())
+}
+
+/// 2 without a target, where none is guessed; 73 if `out` exists.
+fn check_init(data: &str, args: &TableArgs, out: Option<&Path>, guesses: bool) -> Result<()> {
     if args.target.is_empty() && !guesses {
         let fault = Fault::new(
             Exit::Usage,
@@ -203,6 +247,19 @@ fn check_init(data: &str, args: &TableArgs, guesses: bool, out: Option<&Path>) -
         Some(out) => Err(taken(out, "exists already")),
         None => Ok(()),
     }
+}
+
+/// The value of `data.train` for image files, as TOML.
+fn pictures_value(pictures: &Pictures, out: Option<&Path>) -> Result<String> {
+    let path = |path: &Path| path_from(&path.to_string_lossy(), out).map(quote);
+    let folder = path(&pictures.folder)?;
+    Ok(match &pictures.listed {
+        None => format!("{{ folder = {folder} }}"),
+        Some((labels, column)) => {
+            let (labels, column) = (path(labels)?, quote(column));
+            format!("{{ images = {folder}, labels = {labels}, path = {column} }}")
+        }
+    })
 }
 
 /// The path of the data as a configuration in the folder of `out` names it.
@@ -238,12 +295,17 @@ pub(super) fn inspect(
     console: &Console,
 ) -> Result<()> {
     let path = Path::new(what);
-    if !path.is_dir() && path.extension().is_none_or(|ending| ending != "safetensors") {
+    let has_pictures = is_pictures(what);
+    let is_table = !path.is_dir() && path.extension().is_none_or(|end| end != "safetensors");
+    if is_table || has_pictures {
         if as_dot {
             let fault = Fault::new(Exit::Usage, format!("{what}: --dot is for models"));
-            return Err(fault.hint("this is a table: leave it out").into());
+            return Err(fault.hint("this is no model: leave it out").into());
         }
-        return inspect_table(what, args, console);
+        return match has_pictures {
+            true => inspect_pictures(what, args, console),
+            false => inspect_table(what, args, console),
+        };
     }
     if args.is_given() {
         let flags = "--target, --no-header, --delimiter, --decimal and --missing";
@@ -256,6 +318,24 @@ pub(super) fn inspect(
         true => console.text("dot", &drawing::dot(&model.network, &model.layout)),
         false => inspect_model(&model, console),
     }
+}
+
+/// Shows image files with their labels.
+fn inspect_pictures(what: &str, args: &TableArgs, console: &Console) -> Result<()> {
+    let pictures = args.pictures(what)?;
+    let survey = Survey::new(&pictures.table, args.given());
+    let tasks = propose_tasks(&pictures.table, &survey, &args.targets(&pictures))?;
+    if console.json {
+        let mut document = table_json(&survey, &tasks);
+        document["kind"] = json!("images");
+        document["images"] = json!(pictures.phrase());
+        document["notices"] = json!(pictures.notices);
+        return console.result_json(&document);
+    }
+    pictures.notices.iter().for_each(|notice| console.note(notice));
+    let columns = pictures.listed.as_ref().map_or(String::new(), |_| columns_text(&survey));
+    let labels = labels_text(&tasks, survey.rows);
+    console.result(&format!("{}: {}\n\n{columns}{labels}", survey.place, pictures.phrase()))
 }
 
 fn inspect_table(path: &str, args: &TableArgs, console: &Console) -> Result<()> {

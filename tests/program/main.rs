@@ -18,6 +18,7 @@ mod giveaways;
 mod golden;
 mod hostile;
 mod hostile_sentences;
+mod images;
 mod interrupted;
 mod messages;
 mod onnx;

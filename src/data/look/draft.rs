@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use crate::config::write::{key, quote, texts};
 use crate::config::{Decimal, Feature, FeatureKind, TaskKind};
+use crate::data::look::pictures::Pictures;
 use crate::data::look::survey::{ColumnSurvey, ProposedTask, Survey, WILD, overlap};
 use crate::fault::quoted;
 use crate::text::short;
@@ -25,8 +26,10 @@ const FULL: usize = 300;
 /// The data that a configuration is drafted from.
 #[derive(Clone, Copy, Debug)]
 pub struct Draft<'d> {
-    /// The value of `data.train`.
-    pub path: &'d str,
+    /// The value of `data.train`, as TOML.
+    pub train: &'d str,
+    /// The images, if features are images.
+    pub pictures: Option<&'d Pictures>,
     /// Whether the file names its columns.
     pub header: bool,
     /// The character between the cells of a line, if the user gave it.
@@ -88,7 +91,9 @@ impl Draft<'_> {
             writeln!(out, "# Note: {}", comment(notice))?;
         }
         self.data(out)?;
-        self.features(out)?;
+        if self.pictures.is_none() {
+            self.features(out)?;
+        }
         if self.tasks.len() > 1 {
             writeln!(out, "\n[architecture]                   # how the tasks share the network")?;
             writeln!(out, "kind = \"shared\"                  # others: docs/architectures.md")?;
@@ -125,7 +130,7 @@ impl Draft<'_> {
 
     fn data(&self, out: &mut String) -> std::fmt::Result {
         writeln!(out, "\n[data]")?;
-        writeln!(out, "train = {}", quote(self.path))?;
+        writeln!(out, "train = {}", self.train)?;
         if !self.header {
             writeln!(
                 out,
@@ -133,6 +138,9 @@ impl Draft<'_> {
             )?;
         }
         self.split(out)?;
+        if let Some(pictures) = self.pictures {
+            return pictures_of(pictures, out);
+        }
         self.reading(out)?;
         for column in &self.survey.columns {
             for (text, rows) in column.doubtful.iter().filter(|_| !self.is_target(column)) {
@@ -392,6 +400,30 @@ impl Draft<'_> {
         }
         Ok(())
     }
+}
+
+/// What becomes of image files, and how training steps may change them.
+fn pictures_of(pictures: &Pictures, out: &mut String) -> std::fmt::Result {
+    match pictures.size() {
+        Some([height, width]) => writeln!(
+            out,
+            "# size = [{height}, {width}]                # height and width to resize to; all images \
+             have this size"
+        )?,
+        None => writeln!(
+            out,
+            "size = [32, 32]                  # height and width that all images are resized to"
+        )?,
+    }
+    let channels = if pictures.headers.iter().all(|header| header.is_grey) { 1 } else { 3 };
+    writeln!(out, "channels = {channels}                     # 1 = grey; 3 = red, green, blue")?;
+    writeln!(out, "\n[augment]                        # random changes of the images in training")?;
+    writeln!(out, "shift = 0                        # by up to so many pixels, each way")?;
+    writeln!(
+        out,
+        "flip = \"none\"                    # or horizontal: mirrored, every second time"
+    )?;
+    writeln!(out, "erase = 0                        # side of a square that is set to zero")
 }
 
 /// Phrases about the values of a feature column.

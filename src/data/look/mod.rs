@@ -2,6 +2,7 @@
 
 pub mod draft;
 pub mod giveaway;
+pub mod pictures;
 mod sample;
 pub mod sentences;
 pub mod summary;
