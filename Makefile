@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 FUZZ_SECONDS ?= 3600
-FUZZ_TARGETS ?= text npy svmlight conll parquet idx model manifest config
+FUZZ_TARGETS ?= text npy svmlight conll parquet idx image model manifest config
 
 .PHONY: help setup demo test browser page isa conformance examples soak
 .PHONY: dist wheel lint deny audit clean
@@ -36,6 +36,7 @@ examples: setup ## fetch the data of the examples and train on each
 	$(CARGO) build --release --locked
 	sh examples/multimnist/run.sh
 	sh examples/mnist-two-tasks/run.sh
+	sh examples/mnist-files/run.sh
 	sh examples/energy/run.sh
 	sh examples/census-income/run.sh
 	sh examples/census-income/architectures.sh

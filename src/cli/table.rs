@@ -223,14 +223,14 @@ pub(super) fn init(
     }
 }
 
-/// Refuses flags of `init` before anything is read.
-///
-/// # Errors
 /// Whether images have the names of their folders as labels.
 fn of_folders(pictures: Option<&Pictures>) -> bool {
     pictures.is_some_and(|pictures| pictures.listed.is_none())
 }
 
+/// Refuses flags of `init` before anything is read.
+///
+/// # Errors
 /// 2 without a target, where none is guessed; 73 if `out` exists.
 fn check_init(data: &str, args: &TableArgs, out: Option<&Path>, guesses: bool) -> Result<()> {
     if args.target.is_empty() && !guesses {

@@ -17,6 +17,7 @@ const TARGETS: [Target; 9] = [
     ("conll", harmless::conll),
     ("parquet", harmless::parquet),
     ("idx", harmless::idx),
+    ("image", harmless::image),
     ("model", harmless::model),
     ("manifest", harmless::manifest),
     ("config", harmless::config),

@@ -252,7 +252,7 @@ fn neither(place: &str, bytes: &[u8]) -> Fault {
 
 /// The fault of a damaged image.
 fn broken(place: &str, why: &str) -> Fault {
-    let why = why.lines().next().unwrap_or_default();
+    let why: String = why.chars().take(200).filter(|c| !c.is_control()).collect();
     Fault::data(place, format!("the image is truncated or damaged: {why}"))
         .hint("copy or make the file again, or remove it")
 }

@@ -102,8 +102,7 @@ pub fn parse_data_argument(text: &str, input: &Input) -> anyhow::Result<DataArgu
                 .into()
         });
     }
-    let images = ImageArgument::of(text).filter(|_| matches!(input, Input::Image { .. }));
-    if let Some(images) = images {
+    if let Some(images) = ImageArgument::of(text, input) {
         return Ok(DataArgument::Images(images));
     }
     Ok(match (input, text.split_once(',')) {

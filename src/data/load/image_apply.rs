@@ -29,9 +29,10 @@ pub enum ImageArgument {
 }
 
 impl ImageArgument {
-    /// What a text names, if it names image files: a folder, a PNG or JPEG file, a table of paths,
-    /// or `FOLDER,TABLE`.
-    pub fn of(text: &str) -> Option<ImageArgument> {
+    /// What a text names, if it names image files: a folder, a PNG or JPEG file, or `FOLDER,TABLE`;
+    /// where the model was trained on such files, a table of paths too.
+    pub fn of(text: &str, input: &Input) -> Option<ImageArgument> {
+        let Input::Image { files, .. } = input else { return None };
         let path = Path::new(text);
         if path.is_dir() {
             return Some(ImageArgument::Folder(path.into()));
@@ -44,7 +45,8 @@ impl ImageArgument {
             return is_folder.then(|| ImageArgument::Listed(folder.into(), table.into()));
         }
         let folder = path.parent().unwrap_or(Path::new(""));
-        read::reader_of(path).ok().map(|_| ImageArgument::Listed(folder.into(), path.into()))
+        let is_table = files.is_some() && read::reader_of(path).is_ok();
+        is_table.then(|| ImageArgument::Listed(folder.into(), path.into()))
     }
 }
 

@@ -9,6 +9,7 @@ pub mod folds;
 pub mod image_apply;
 pub mod image_files;
 pub mod large;
+pub mod loading;
 pub mod places;
 pub mod roles;
 pub mod route;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::config::{Data, Source, Task};
 use crate::data::load::image_files;
 use crate::data::load::large;
+pub use crate::data::load::loading::Loading;
 use crate::data::load::places;
 use crate::data::load::roles::Roles;
 use crate::data::load::tables;
@@ -19,21 +20,6 @@ use crate::data::store::stored::{self, Folder, Storage, StoredParts};
 use crate::data::store::table_cache::{TableCache, key};
 use crate::data::{Part, Parts};
 use crate::fault::{self, Exit, Fault};
-
-/// How tables are loaded.
-pub struct Loading<'l> {
-    /// The cache of tables that were read before; `None` = no cache is used.
-    pub cache: Option<TableCache>,
-    /// Called at the start of each stage, with the name of the stage and the number of bytes that
-    /// it reads.
-    pub stage: &'l dyn Fn(&str, u64),
-}
-
-impl Default for Loading<'_> {
-    fn default() -> Self {
-        Loading { cache: None, stage: &|_, _| {} }
-    }
-}
 
 /// The files of a data set of tables.
 struct Files {

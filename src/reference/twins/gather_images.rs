@@ -60,10 +60,11 @@ pub(super) fn gather_images<T: Real>(a: &Arguments<T>) {
     let (data, data_labels, order) = (&data[..], &data_labels[..], &order[..]);
     let numbers = (p.height * p.width * p.channels) as usize;
     let (tasks, first) = (p.tasks as usize, p.target_x as usize);
-    let inputs = inputs[first..first + p.rows as usize * numbers].chunks_mut(BLOCK * numbers);
+    let inputs =
+        inputs[first..first + p.rows as usize * numbers].chunks_mut((BLOCK * numbers).max(1));
     let labels = labels[..p.rows as usize * tasks].chunks_mut((BLOCK * tasks).max(1));
     a.run(inputs.zip(labels).enumerate().collect(), |(block, (inputs, labels))| {
-        let rows = inputs.chunks_mut(numbers).zip(labels.chunks_mut(tasks.max(1)));
+        let rows = inputs.chunks_mut(numbers.max(1)).zip(labels.chunks_mut(tasks.max(1)));
         for (r, (inputs, labels)) in rows.enumerate() {
             let order = (p.shuffled == 1).then_some(order);
             let segment = p.segment_first..p.segment_first + p.segment_rows;
@@ -87,7 +88,7 @@ pub(super) fn gather_images<T: Real>(a: &Arguments<T>) {
 fn change<T: Real>(p: &GatherImages, change: &Change, image: &[u8], inputs: &mut [T]) {
     let channels = p.channels as usize;
     let places = (0..p.height).flat_map(|y| (0..p.width).map(move |x| (y, x)));
-    for ((y, x), pixel) in places.zip(inputs.chunks_mut(channels)) {
+    for ((y, x), pixel) in places.zip(inputs.chunks_mut(channels.max(1))) {
         match change.source(p, y, x) {
             None => pixel.fill(T::of(0.0)),
             Some(source) => {
