@@ -10,7 +10,7 @@ use super::config::read::from_text;
 use super::config::write::to_toml;
 use super::config::{Overlay, Scale, Sentences, Written};
 use super::data::encode::tags::span;
-use super::data::images::decode::{self, Header, Shape};
+use super::data::images::decode::{self, Shape};
 use super::data::images::{idx as images, overlay};
 use super::data::read::{
     bytes, conll as sentences, npy as arrays, parquet as columns, svmlight as sparse, text as lines,
@@ -153,9 +153,8 @@ fn both(bytes: &[u8], labels: &[u8]) -> anyhow::Result<()> {
 /// Reads a PNG or JPEG file as it is, and as a small one in grey and in colours.
 pub fn image(input: &[u8]) {
     let Some(header) = accepted(decode::header("image", input), &[Exit::Data]) else { return };
-    let Header { height, width, .. } = header;
     let small = |channels| Shape { height: 3, width: 2, channels };
-    let own = Shape { height, width, channels: 1 };
+    let own = Shape { height: header.height, width: header.width, channels: 1 };
     for shape in [small(1), small(3)].into_iter().chain((own.bytes() < 1 << 16).then_some(own)) {
         let pixels = accepted(decode::pixels("image", input, shape), &[Exit::Data]);
         assert!(pixels.is_none_or(|pixels| pixels.len() == shape.bytes()));

@@ -207,7 +207,7 @@ fn the_cache_gives_the_same_bytes_and_notices_changes() {
         assert_eq!(stages.into_inner(), wanted);
         values(&parts).to_vec()
     };
-    let (look, decode) = ("looking at images of", "decoding images of");
+    let (look, decode) = ("looking at", "decoding");
     let first = read(&[look, decode]);
     assert_eq!(read(&[look]), first);
     let entry: Vec<PathBuf> =

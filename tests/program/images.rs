@@ -415,7 +415,7 @@ fn a_model_of_a_table_is_applied_with_a_table() {
     let resumed = room.resume("run", &["--epochs", "2"]);
     resumed.expect(0);
     room.write("set/a/0.png", png(77));
-    room.resume("run", &["--epochs", "3"]).refused(78, &["set"]);
+    room.resume("run", &["--epochs", "3"]).refused(65, &["set: files of"]);
 }
 
 #[test]
@@ -456,4 +456,34 @@ fn keys_without_an_effect_on_images_are_refused() {
     room.train("new", &["--k-fold", "3"]).refused(2, &["--k-fold: "]);
     room.write("net.toml", LISTED.replace(", path = \"file\"", ""));
     room.train("new", &[]).refused(78, &["images is a folder", "path = \"COLUMN\""]);
+}
+
+#[test]
+fn init_drafts_for_images_and_inspect_shows_them() {
+    let room = room(FOLDER);
+    let shown = room.run(&["inspect", "set"]).expect(0).out;
+    assert!(shown.contains("12 images of 6 × 5 pixels, all grey"), "{shown}");
+    assert!(shown.contains("label  multiclass") || shown.contains("label  binary"), "{shown}");
+    room.run(&["init", "--data", "set", "--out", "a.toml"]).expect(0);
+    let text = room.text("a.toml");
+    for line in ["train = { folder = \"set\" }", "# size = [6, 5]", "channels = 1", "[augment]"] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    room.on_reference(&["train", "a.toml", "--max-steps", "2"]).expect(0);
+    let targets = ["--target", "kind", "--target", "size:regression"];
+    room.run(&[&["init", "--data", "set,set.csv", "--out", "b.toml"], &targets[..]].concat())
+        .expect(0);
+    let text = room.text("b.toml");
+    let train = "train = { images = \"set\", labels = \"set.csv\", path = \"file\" }";
+    assert!(text.contains(train), "{text}");
+    room.on_reference(&["train", "b.toml", "--max-steps", "2"]).expect(0);
+    room.write("set/b/large.png", png(200));
+    room.write("set/b/wide.jpg", jpeg());
+    let shown = room.run(&["inspect", "set"]).expect(0).out;
+    assert!(shown.contains("14 images of 6 to 30 × 5 to 40 pixels, all grey"), "{shown}");
+    let drafted = room.run(&["init", "--data", "set"]).expect(0).out;
+    assert!(drafted.contains("\nsize = [32, 32]"), "{drafted}");
+    room.write("none.csv", "name,kind\nx,a\n");
+    room.run(&["init", "--data", "set,none.csv", "--target", "kind"])
+        .refused(65, &["no column holds paths"]);
 }

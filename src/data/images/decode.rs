@@ -139,6 +139,10 @@ fn decoder<'b>(place: &str, bytes: &'b [u8]) -> Result<Box<dyn ImageDecoder + 'b
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MOST_DECODED);
     let failed = |e: image::ImageError| broken(place, &e.to_string());
+    // The decoder makes room for a row as soon as it knows its width.
+    if let Some([width, height]) = png_size(bytes) {
+        check_size(place, [width, height])?;
+    }
     let mut decoder: Box<dyn ImageDecoder + 'b> = if bytes.starts_with(PNG) {
         Box::new(PngDecoder::with_limits(Cursor::new(bytes), limits.clone()).map_err(failed)?)
     } else if bytes.starts_with(JPEG) {
@@ -146,20 +150,37 @@ fn decoder<'b>(place: &str, bytes: &'b [u8]) -> Result<Box<dyn ImageDecoder + 'b
     } else {
         return Err(neither(place, bytes));
     };
-    let (width, height) = decoder.dimensions();
-    let is_empty = width == 0 || height == 0;
-    let is_long = width > MOST_SIDE || height > MOST_SIDE;
-    let is_large = u64::from(width) * u64::from(height) > MOST_PIXELS;
-    if is_empty || is_long || is_large || decoder.total_bytes() > MOST_DECODED {
+    check_size(place, decoder.dimensions().into())?;
+    if decoder.total_bytes() > MOST_DECODED {
         let found = format!(
-            "the header says {height} × {width} pixels of {} bytes, expected 1 to {MOST_SIDE} each \
-             way, at most {MOST_PIXELS} pixels and {MOST_DECODED} bytes",
-            decoder.color_type().bytes_per_pixel()
+            "the image takes {} bytes when it is decoded, at most {MOST_DECODED} are allowed",
+            decoder.total_bytes()
         );
         return Err(Fault::data(place, found).hint("make the image smaller"));
     }
     decoder.set_limits(limits).map_err(failed)?;
     Ok(decoder)
+}
+
+/// Width and height as the header of a PNG file says, which is its first chunk.
+fn png_size(bytes: &[u8]) -> Option<[u32; 2]> {
+    let header = bytes.strip_prefix(PNG)?.get(8..16)?;
+    let number = |at: usize| header[at..].first_chunk().map(|bytes| u32::from_be_bytes(*bytes));
+    Some([number(0)?, number(4)?])
+}
+
+/// Checks width and height.
+fn check_size(place: &str, [width, height]: [u32; 2]) -> Result<(), Fault> {
+    let is_side = |side: u32| (1..=MOST_SIDE).contains(&side);
+    let pixels = u64::from(width) * u64::from(height);
+    if is_side(width) && is_side(height) && pixels <= MOST_PIXELS {
+        return Ok(());
+    }
+    let found = format!(
+        "the header says {height} × {width} pixels, expected 1 to {MOST_SIDE} each way and at most \
+         {MOST_PIXELS} in all"
+    );
+    Err(Fault::data(place, found).hint("make the image smaller"))
 }
 
 /// How an image has to be turned to be seen, as its file says; a word on it that makes no sense is

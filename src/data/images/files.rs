@@ -34,7 +34,7 @@ impl Gallery {
     pub fn new(listing: Listing, stage: Stage) -> anyhow::Result<Gallery> {
         let size = |file: &PathBuf| file.metadata().map_or(0, |meta| meta.len());
         let bytes = listing.files.iter().map(size).sum();
-        stage("looking at images of", bytes);
+        stage("looking at", bytes);
         let one = |(row, file): (usize, &PathBuf)| {
             let named = listing.named_at(row);
             let bytes = read(file, &named)?;
@@ -58,7 +58,7 @@ impl Gallery {
     /// # Errors
     /// 65 if a file is damaged, or is not the one that was looked at. The first file is named.
     pub fn decode(&self, shape: Shape, stage: Stage) -> anyhow::Result<Vec<u8>> {
-        stage("decoding images of", self.bytes);
+        stage("decoding", self.bytes);
         let mut values = vec![0; self.rows() * shape.bytes()];
         let one = |row: usize, place: &mut [u8]| -> anyhow::Result<()> {
             let (file, named) = (&self.listing.files[row], self.listing.named_at(row));

@@ -10,7 +10,7 @@ use crate::data::images::files::Gallery;
 use crate::data::images::listing::{FILE, Listing};
 use crate::data::images::walk::is_image;
 use crate::data::load::apply::{all_rows, labels_of};
-use crate::data::load::image_files::{check_memory, dataset};
+use crate::data::load::image_files::{beyond, dataset};
 use crate::data::read;
 use crate::data::schema::columns::check_there;
 use crate::data::store::budget::MemoryBudget;
@@ -64,7 +64,7 @@ pub fn load(schema: &Schema, what: &ImageArgument, labelled: bool) -> anyhow::Re
     let place = listing.table.place.clone();
     if overlay.is_some() {
         let found = "the model was trained on images that are laid over each other";
-        return Err(Fault::data(place, found)
+        return Err(Fault::data(&place, found)
             .hint("give --data IMAGES,LABELS of IDX files")
             .into());
     }
@@ -75,8 +75,9 @@ pub fn load(schema: &Schema, what: &ImageArgument, labelled: bool) -> anyhow::Re
         let other = gallery.other_size([*height, *width]);
         other.map_or(Ok(()), |found| Err(found.hint(hint)))?;
     }
-    let budget = MemoryBudget::of_machine();
-    check_memory(&[&gallery], shape, budget)?;
+    if let Some(found) = beyond(&[&gallery], shape, MemoryBudget::of_machine()) {
+        return Err(Fault::data(place, found).hint("give fewer images at a time").into());
+    }
     let values = gallery.decode(shape, &|_, _| {})?;
     let rows = all_rows(&gallery.listing.table);
     let labels = match labelled {

@@ -33,7 +33,11 @@ pub fn load(data: &config::Data, tasks: &[Task], loading: &Loading) -> anyhow::R
     let [Some(train), others @ ..] = &galleries else { return Err(empty().into()) };
     let all: Vec<&Gallery> = galleries.iter().flatten().collect();
     let (shape, mut notices) = files::shape(&all, data.size, data.channels)?;
-    check_memory(&all, shape, MemoryBudget::of(data))?;
+    if let Some(found) = beyond(&all, shape, MemoryBudget::of(data)) {
+        return Err(Fault::config("data.memory", found)
+            .hint("make images smaller with data.size, or grey with data.channels = 1")
+            .into());
+    }
     for gallery in &all {
         notices.extend(gallery.listing.notices.iter().cloned());
         notices.extend(gallery.copies_notice());
@@ -151,28 +155,17 @@ fn input(data: &config::Data, shape: Shape) -> Input {
     Input::Image { height, width, channels, scale: SCALE, overlay: None, files }
 }
 
-/// Checks that the pixels fit into memory.
-///
-/// # Errors
-/// 78 if they do not.
-pub(crate) fn check_memory(
-    all: &[&Gallery],
-    shape: Shape,
-    budget: MemoryBudget,
-) -> anyhow::Result<()> {
+/// What is wrong where the pixels do not fit into memory.
+pub(crate) fn beyond(all: &[&Gallery], shape: Shape, budget: MemoryBudget) -> Option<String> {
     let rows: usize = all.iter().map(|gallery| gallery.rows()).sum();
     let bytes = rows as u64 * shape.bytes() as u64;
-    if bytes <= budget.0 {
-        return Ok(());
-    }
     let Shape { height, width, channels } = shape;
-    let found = format!(
-        "{rows} images of {height} × {width} × {channels} take {bytes} bytes, allowed are {}",
-        budget.0
-    );
-    Err(Fault::config("data.memory", found)
-        .hint("make images smaller with data.size, or grey with data.channels = 1")
-        .into())
+    (bytes > budget.0).then(|| {
+        format!(
+            "{rows} images of {height} × {width} × {channels} take {bytes} bytes, allowed are {}",
+            budget.0
+        )
+    })
 }
 
 /// The pixels of all files, from the cache if they were decoded before.
@@ -224,8 +217,13 @@ pub(crate) fn dataset(
 /// (file or folder, BLAKE3 in hex) of what a gallery was read from.
 fn hashes_of(gallery: &Gallery) -> Vec<(String, String)> {
     let listing = &gallery.listing;
-    let folder = (listing.folder.display().to_string(), gallery.hash());
-    listing.table.hashes.iter().cloned().chain([folder]).collect()
+    let folder = listing.folder.display().to_string();
+    // Two tables may name files of one folder.
+    let name = match listing.table.hashes.is_empty() {
+        true => folder,
+        false => format!("{folder}: files of {}", listing.table.place),
+    };
+    listing.table.hashes.iter().cloned().chain([(name, gallery.hash())]).collect()
 }
 
 fn empty() -> Fault {
