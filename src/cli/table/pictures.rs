@@ -58,5 +58,6 @@ pub(super) fn inspect_pictures(what: &str, args: &TableArgs, console: &Console) 
     pictures.notices.iter().for_each(|notice| console.note(notice));
     let columns = pictures.listed.as_ref().map_or(String::new(), |_| columns_text(&survey));
     let labels = labels_text(&tasks, survey.rows);
-    console.result(&format!("{}: {}\n\n{columns}{labels}", survey.place, pictures.phrase()))
+    let gap = if columns.is_empty() { "" } else { "\n" };
+    console.result(&format!("{}: {}\n{gap}{columns}{labels}", survey.place, pictures.phrase()))
 }

@@ -42,7 +42,7 @@ pub(super) const PICTURES: &[CaseShape] = &[
         rows: [300, 90, 77],
         labels: LabelShape { weighted: true, blanks: true },
         bytes: Some(0.5),
-        binding: 2400,
+        binding: 4096,
         augmented: Some(changed([2, 8, 3], 1, 2)),
         ..BASE
     },
