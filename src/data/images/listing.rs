@@ -49,11 +49,8 @@ impl Listing {
         let (loose, others): (Vec<PathBuf>, Vec<PathBuf>) =
             files.into_iter().partition(|file| super::walk::is_image(file));
         others.into_iter().for_each(|file| all.take(file));
-        let distinct = {
-            let mut names = classes.clone();
-            names.dedup();
-            names
-        };
+        let mut distinct = classes.clone();
+        distinct.dedup();
         if distinct.len() < 2 {
             let found = match (&distinct[..], loose.len()) {
                 ([], 0) => return all.check(folder).and(Err(one_class(folder, "no class"))),
@@ -64,9 +61,8 @@ impl Listing {
         }
         if let Some(first) = loose.first() {
             notices.push(format!(
-                "{} of {} in no class: passed over, such as {}",
+                "images that lie in no subfolder are passed over: {}, such as {}",
                 loose.len(),
-                "the images are",
                 quoted(&first.to_string_lossy())
             ));
         }
