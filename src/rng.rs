@@ -29,6 +29,8 @@ pub enum Purpose {
     Importance = 8,
     /// The rows and seeds of a resampling; stream = its number.
     Resample = 9,
+    /// The order of a source's rows, and their places in an epoch; stream = epoch and source.
+    Source = 10,
 }
 
 /// The finaliser of SplitMix64.

@@ -11,8 +11,10 @@ use super::keys::toml::{inline_table, quote, texts as list_of_texts};
 use super::keys::{Key, Keyed, Pass, entries as entries_of, names, read};
 use super::notation::{Dates, Decimal};
 use super::sentences::{self, SENTENCE, Sentences};
+use super::several::{Sampling, TaskSource, sampling, sources};
 use super::source::{ArrayNames, FORMATS, NO_COLUMNS, Source, part, train};
 use super::version::Version;
+use crate::fault::quoted;
 
 /// `[data]`: where rows come from.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +45,8 @@ pub struct Data {
     pub group: Option<String>,
     /// How files of sentences become rows; `None` = rows are no tokens.
     pub sentences: Option<Sentences>,
+    /// How rows are drawn from several sources.
+    pub sampling: Sampling,
     /// Lay a random partner image over each image (IDX only).
     pub overlay: Option<Overlay>,
     /// Height and width that image files are resized to; `None` = all have the size of the first.
@@ -90,6 +94,7 @@ impl Data {
             fold: None,
             group: None,
             sentences: None,
+            sampling: Sampling::Proportional,
             overlay: None,
             size: None,
             channels: None,
@@ -111,7 +116,8 @@ impl Data {
     pub fn has_validation(&self) -> bool {
         let splits =
             self.split_column.is_some() || self.split.is_some_and(|shares| shares[1] > 0.0);
-        matches!(self.train, Source::BuiltIn(_)) || self.valid.is_some() || splits
+        let of_source = self.train.several().iter().any(|source| !source.valid.is_empty());
+        matches!(self.train, Source::BuiltIn(_)) || self.valid.is_some() || splits || of_source
     }
 
     /// Whether there will be test rows: from a file, from the split, by a column, in a built-in
@@ -119,10 +125,12 @@ impl Data {
     pub fn has_test(&self) -> bool {
         let splits =
             self.split_column.is_some() || self.split.is_some_and(|shares| shares[2] > 0.0);
+        let of_source = self.train.several().iter().any(|source| !source.test.is_empty());
         matches!(self.train, Source::BuiltIn(_))
             || self.test.is_some()
             || self.fold.is_some()
             || splits
+            || of_source
     }
 
     /// The column whose rows of one value stay together: `group`, or the sentence of a token.
@@ -165,11 +173,17 @@ impl Keyed for Statement<'_> {
     fn keys(&mut self, pass: &mut Pass) -> Result<()> {
         let Statement { data, base } = self;
         let mut named = (data.train.clone(), data.names.clone());
-        pass.key("train").required(true, FORMATS).value(&mut named, &train(base))?;
+        let is_one = data.train.several().is_empty();
+        let own = "[[source]] tables say where rows come from";
+        pass.key("train")
+            .only(is_one, own)
+            .required(is_one, FORMATS)
+            .value(&mut named, &train(base))?;
         (data.train, data.names) = named;
+        draws(data, pass)?;
         let splits = Splits::new(data, pass);
-        splits.whole(pass.key("valid")).maybe(&mut data.valid, &part(base, &data.train))?;
-        splits.whole(pass.key("test")).maybe(&mut data.test, &part(base, &data.train))?;
+        splits.files(pass.key("valid")).maybe(&mut data.valid, &part(base, &data.train))?;
+        splits.files(pass.key("test")).maybe(&mut data.test, &part(base, &data.train))?;
         sentences::keys(&mut data.sentences, &data.train, pass)?;
         text_file(data, pass)?;
         splits.keys(data, pass)?;
@@ -186,7 +200,11 @@ impl Keyed for Statement<'_> {
 pub(super) fn data(root: &mut Section, base: &Path, version: Version) -> Result<Data> {
     // What tandem 0.1.0 took for blank, where nothing was said.
     let missing = (version < Version::V0_2).then(|| vec![String::new()]);
-    let data = Data { version, missing, ..Data::new(Source::Table(Vec::new())) };
+    let train = match sources(root, base)? {
+        none if none.is_empty() => Source::Table(Vec::new()),
+        several => Source::Several(several),
+    };
+    let data = Data { version, missing, ..Data::new(train) };
     let mut statement = Statement { data, base };
     read(root.section("data")?, &mut statement).map(|()| statement.data)
 }
@@ -231,6 +249,18 @@ fn channels() -> impl Form<usize> {
         _ => Err(item.wrong("1 (grey) or 3 (red, green, blue)")),
     };
     (read, usize::to_string)
+}
+
+/// How rows are drawn from several sources.
+fn draws(data: &mut Data, pass: &mut Pass) -> Result<()> {
+    let sources = data.train.several();
+    let weighted = sources.iter().position(|source| source.weight.is_some());
+    let why = format!("source.{}.weight says how rows are drawn", weighted.unwrap_or_default());
+    let (is_drawn, is_weighted) = (sources.len() > 1, weighted.is_some());
+    pass.key("sampling")
+        .only(is_drawn, "rows come from one source")
+        .only(!is_weighted, why)
+        .value(&mut data.sampling, &sampling())
 }
 
 /// How the lines of a text file become cells.
@@ -295,6 +325,12 @@ struct Splits {
     by_column: bool,
     has_folds: bool,
     has_stratify: bool,
+    /// Whether rows come from `[[source]]` tables.
+    has_sources: bool,
+    /// The name of a source with files of its own to validate or test on.
+    with_parts: Option<String>,
+    /// Whether every source has such files.
+    all_with_parts: bool,
 }
 
 impl Splits {
@@ -303,9 +339,14 @@ impl Splits {
             Source::BuiltIn(name) => Some(name.clone()),
             _ => None,
         };
+        let sources = data.train.several();
+        let with_parts = sources.iter().find(|source| source.has_parts());
         Splits {
             built_in,
             train: data.train.clone(),
+            has_sources: !sources.is_empty(),
+            with_parts: with_parts.map(|source| source.name.clone()),
+            all_with_parts: !sources.is_empty() && sources.iter().all(TaskSource::has_parts),
             by_column: data.split_column.is_some() || pass.has("split_column"),
             has_folds: data.fold.is_some() || pass.has("folds"),
             has_stratify: data.stratify.is_some() || pass.has("stratify"),
@@ -319,15 +360,32 @@ impl Splits {
             .only(!self.by_column, "data.split_column says where each row belongs")
     }
 
+    /// [`Splits::whole`] for the files of a part.
+    fn files<'p>(&self, key: Key<'p>) -> Key<'p> {
+        self.whole(key).only_or(
+            !self.has_sources,
+            "rows come from [[source]] tables",
+            "name the file in the table of its source",
+        )
+    }
+
     /// [`Splits::whole`] for a key that names a column.
     fn column<'p>(&self, key: Key<'p>) -> Key<'p> {
-        for_labels(self.whole(key), &self.train)
+        for_labels(self.whole(key), &self.train).only(self.with_parts.is_none(), self.own_parts())
     }
 
     /// [`Splits::whole`] for a key about rows whose labels are texts.
     fn rows<'p>(&self, key: Key<'p>) -> Key<'p> {
         let has_texts = self.train.has_columns() || self.train.has_image_files();
-        self.whole(key).only(has_texts, NO_COLUMNS)
+        self.whole(key)
+            .only(has_texts, NO_COLUMNS)
+            .only(self.with_parts.is_none(), self.own_parts())
+    }
+
+    /// Why not all rows are split alike.
+    fn own_parts(&self) -> String {
+        let name = quoted(self.with_parts.as_deref().unwrap_or_default());
+        format!("source {name} has files of its own to validate or test on")
     }
 
     fn keys(&self, data: &mut Data, pass: &mut Pass) -> Result<()> {
@@ -341,7 +399,9 @@ impl Splits {
         let key = pass
             .key("split_column")
             .only(self.built_in.is_none(), format!("{name} has its own validation and test parts"));
-        for_labels(key, &self.train).maybe(&mut data.split_column, &text())?;
+        for_labels(key, &self.train)
+            .only(self.with_parts.is_none(), self.own_parts())
+            .maybe(&mut data.split_column, &text())?;
         let are_whole = data.sentences.is_some() && !self.has_folds;
         self.rows(pass.key("stratify"))
             .only(is_split, "nothing is split")
@@ -369,8 +429,10 @@ impl Splits {
         let mut shares = data.split.unwrap_or(if pass.reads() { default } else { none });
         self.whole(pass.key("split"))
             .only(!both, "data.valid and data.test are both given")
+            .only(!self.all_with_parts, "every source has files of its own to validate or test on")
             .value(&mut shares, &split(given))?;
-        if pass.reads() && self.built_in.is_none() && !self.by_column && !both {
+        let is_told = both || self.by_column || self.all_with_parts;
+        if pass.reads() && self.built_in.is_none() && !is_told {
             data.split = Some(shares).filter(|[_, valid, test]| valid + test > 0.0);
         }
         Ok(())

@@ -5,8 +5,8 @@ use toml::{Table, Value};
 use super::keys::alike::{ALIKE, join, likeness};
 use super::keys::item::{Item, Result};
 use super::{
-    architecture, augment, balance, coupling, data, feature, image_files, optimizer, source, task,
-    tracking, train, trunk,
+    architecture, augment, balance, coupling, data, feature, image_files, optimizer, several,
+    source, task, tracking, train, trunk,
 };
 use crate::fault::Fault;
 
@@ -23,6 +23,7 @@ pub struct Keys {
 const ROOT: &[&str] = &[
     "version",
     "data",
+    "source",
     "feature",
     "augment",
     "architecture",
@@ -41,6 +42,7 @@ pub fn known() -> Vec<Keys> {
     let [of_data, of_overlay] = data::keys();
     let [of_images, of_arrays] = source::keys();
     let [of_folder, of_listed] = image_files::keys();
+    let [of_source, of_sampling] = several::keys();
     vec![
         table("", ROOT.to_vec()),
         table("data", of_data),
@@ -56,6 +58,8 @@ pub fn known() -> Vec<Keys> {
         table("data.train", of_images),
         table("data.train", of_arrays),
         table("data.overlay", of_overlay),
+        table("source.0", of_source),
+        table("data.sampling", of_sampling),
         table("data.train", of_folder),
         table("data.train", of_listed),
         table("augment", augment::keys()),
@@ -71,10 +75,10 @@ pub(super) fn check(root: &Table) -> Result<()> {
     let [top, data, feature, architecture, trunk, task, coupling, rest @ ..] = &known[..] else {
         return Ok(());
     };
-    let [optimizer, train, balance, tracking, images, arrays, overlay, more @ ..] = rest else {
+    let [optimizer, train, balance, tracking, images, arrays, rest @ ..] = rest else {
         return Ok(());
     };
-    let [folder, listed, augment] = more else { return Ok(()) };
+    let [overlay, source, sampling, folder, listed, augment] = rest else { return Ok(()) };
     let check = |path: &str, value: Option<&Value>, keys: &Keys| match value {
         Some(Value::Table(table)) => check_table(path, table, keys, &known),
         _ => Ok(()),
@@ -94,16 +98,18 @@ pub(super) fn check(root: &Table) -> Result<()> {
         check(&item.path, Some(value), keys)?;
     }
     check("data.overlay", of_data.and_then(|table| table.get("overlay")), overlay)?;
+    check("data.sampling", of_data.and_then(|table| table.get("sampling")), sampling)?;
     for (section, keys) in [("feature", feature), ("task", task)] {
         let tables = root.get(section).and_then(Value::as_table);
         for (name, value) in tables.into_iter().flatten() {
             check(&join(section, name), Some(value), keys)?;
         }
     }
-    for (i, value) in
-        root.get("coupling").and_then(Value::as_array).into_iter().flatten().enumerate()
-    {
-        check(&format!("coupling.{i}"), Some(value), coupling)?;
+    for (section, keys) in [("coupling", coupling), ("source", source)] {
+        let tables = root.get(section).and_then(Value::as_array).into_iter().flatten();
+        for (i, value) in tables.enumerate() {
+            check(&format!("{section}.{i}"), Some(value), keys)?;
+        }
     }
     let others = [
         ("architecture", architecture),

@@ -12,8 +12,9 @@ use super::keys::item::Result;
 use super::keys::overrides;
 use super::keys::section::Section;
 use super::{
-    Architecture, Balance, Balancer, BatchSize, Config, Data, Task, TaskKind, Train, Trunk,
-    Version, architecture, augment, balance, coupling, data, feature, keys, known, task, train,
+    Architecture, Balance, Balancer, BatchSize, Config, Data, Sampling, Task, TaskKind, Train,
+    Trunk, Version, architecture, augment, balance, coupling, data, feature, keys, known, several,
+    task, train,
 };
 use crate::fault::{Exit, Fault, address, quoted};
 
@@ -97,6 +98,7 @@ fn config(table: Table, base: &Path) -> Result<Config> {
     let trunk: Trunk = read_section(&mut root, "trunk")?;
     let tasks = task::tasks(&mut root, trunk.activation, (version, data.sentences.is_some()))?;
     check_columns(&data, &tasks)?;
+    several::settle(&mut data, &tasks)?;
     let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
     let couplings = coupling::couplings(&mut root, &names)?;
     if version >= Version::V0_2
@@ -111,7 +113,7 @@ fn config(table: Table, base: &Path) -> Result<Config> {
     let optimizer = read_section(&mut root, "optimizer")?;
     let balance = balance::balance(&mut root, tasks.len(), &optimizer)?;
     let train = train::train(&mut root, &data, &tasks)?;
-    check_window(&data, &train)?;
+    check_order(&data, &train)?;
     check_finished(&train, &balance)?;
     let tracking = read_section(&mut root, "tracking")?;
     root.finish()?;
@@ -157,14 +159,20 @@ fn check_finished(train: &Train, balance: &Balance) -> Result<()> {
     Err(Fault::config("train.freeze_finished", message).hint("leave one of the two out"))
 }
 
-/// Nothing is shuffled where a batch has all rows.
-fn check_window(data: &Data, train: &Train) -> Result<()> {
-    if train.batch_size != BatchSize::Full || data.shuffle_window.is_none() {
+/// Nothing is shuffled or drawn where a batch has all rows.
+fn check_order(data: &Data, train: &Train) -> Result<()> {
+    if train.batch_size != BatchSize::Full {
         return Ok(());
     }
+    let weighted = data.train.several().iter().position(|source| source.weight.is_some());
+    let key = match weighted {
+        Some(number) => format!("source.{number}.weight"),
+        None if data.sampling != Sampling::Proportional => "data.sampling".to_owned(),
+        None if data.shuffle_window.is_some() => "data.shuffle_window".to_owned(),
+        None => return Ok(()),
+    };
     let message = "has no effect, since train.batch_size is \"full\" and nothing is shuffled";
-    Err(Fault::config("data.shuffle_window", message)
-        .hint("leave it out, or give batches of some rows"))
+    Err(Fault::config(&key, message).hint("leave it out, or give batches of some rows"))
 }
 
 /// Keys that tandem 0.1.0 wrote into the `config.toml` of every run; it wrote no `version`, and

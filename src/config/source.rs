@@ -9,6 +9,7 @@ use super::keys::item::{Item, Result};
 use super::keys::section::Section;
 use super::keys::toml::{inline_table, list, quote, texts};
 use super::keys::{Keyed, Pass, entries, names, read};
+use super::several::TaskSource;
 use crate::fault::{Fault, quoted};
 
 /// Data sets that the program carries with it; each has its own training, validation and test part.
@@ -48,12 +49,15 @@ pub enum Source {
         /// Its column of paths.
         path: String,
     },
+    /// Tables of their own for some of the tasks: `[[source]]`. Their rows are those of one table
+    /// with the columns of all.
+    Several(Vec<TaskSource>),
 }
 
 impl Source {
     /// Whether its rows have columns, which are features.
     pub fn has_columns(&self) -> bool {
-        matches!(self, Source::Table(_) | Source::Npy { .. })
+        matches!(self, Source::Table(_) | Source::Npy { .. } | Source::Several(_))
     }
 
     /// Whether labels stand in the columns of a table.
@@ -82,8 +86,16 @@ impl Source {
         match self {
             Source::Table(paths) => paths.iter().any(is_text),
             Source::Listed { labels, .. } => is_text(labels),
+            Source::Several(sources) => {
+                sources.iter().any(|source| source.train.iter().any(is_text))
+            }
             _ => false,
         }
+    }
+
+    /// The sources of `[[source]]`; empty if rows come from elsewhere.
+    pub fn several(&self) -> &[TaskSource] {
+        if let Source::Several(sources) = self { sources } else { &[] }
     }
 }
 
@@ -148,16 +160,14 @@ fn format(source: &Source) -> &'static str {
         Source::BuiltIn(_) => "a built-in set",
         Source::Folder(_) => "a folder of images",
         Source::Listed { .. } => "images with a table of paths",
+        Source::Several(_) => "several tables",
     }
 }
 
 fn write(source: &Source, names: &ArrayNames) -> String {
     let base = Path::new("");
     match source {
-        Source::Table(files) => match &files[..] {
-            [one] => write_path(one),
-            several => list(&several.iter().map(|file| write_path(file)).collect::<Vec<_>>()),
-        },
+        Source::Table(files) => write_tables(files),
         Source::Npy { features, labels } => {
             let (features, labels) = (features.clone(), labels.clone());
             inline_table(&entries(&mut Arrays {
@@ -175,7 +185,30 @@ fn write(source: &Source, names: &ArrayNames) -> String {
         Source::BuiltIn(name) => quote(name),
         Source::Folder(folder) => image_files::write_folder(folder),
         Source::Listed { images, labels, path } => image_files::write_listed(images, labels, path),
+        // These are tables of the configuration, not a value of it.
+        Source::Several(_) => String::new(),
     }
+}
+
+fn write_tables(files: &[PathBuf]) -> String {
+    match files {
+        [one] => write_path(one),
+        several => list(&several.iter().map(|file| write_path(file)).collect::<Vec<_>>()),
+    }
+}
+
+/// The files of one table: a path, a pattern, or a list of these; `expected` says what they can be.
+pub(super) fn tables(base: &Path, expected: &'static str) -> impl Form<Vec<PathBuf>> {
+    let read = move |item: Item| {
+        if item.value.is_array() {
+            return files(&item, base);
+        }
+        match item.value.as_str() {
+            Some(text) if !BUILT_IN.contains(&text) => file(&item, base).map(|path| vec![path]),
+            _ => Err(item.wrong(expected)),
+        }
+    };
+    (read, |files: &Vec<PathBuf>| write_tables(files))
 }
 
 /// A path or several, a built-in name, a pair of IDX or NPY files, or image files. `names` is `None`
@@ -193,7 +226,7 @@ fn source(item: Item, base: &Path, names: Option<&mut ArrayNames>) -> Result<Sou
         };
     }
     if item.value.is_array() {
-        return files(&item, base);
+        return files(&item, base).map(Source::Table);
     }
     let Some(text) = item.value.as_str() else {
         return Err(item
@@ -318,7 +351,7 @@ fn column_names(item: Item) -> Result<Vec<String>> {
 }
 
 /// Several tables that are read as one.
-fn files(item: &Item, base: &Path) -> Result<Source> {
+fn files(item: &Item, base: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for item in item.list("paths")? {
         let path = file(&item, base)?;
@@ -331,7 +364,7 @@ fn files(item: &Item, base: &Path) -> Result<Source> {
     }
     match paths.is_empty() {
         true => Err(item.wrong("one path or more").hint(FORMATS)),
-        false => Ok(Source::Table(paths)),
+        false => Ok(paths),
     }
 }
 

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use super::keys::entries;
 pub(crate) use super::keys::toml::{key, quote, texts};
-use super::{Config, architecture, augment, balance, coupling, data, feature, task, train};
+use super::{
+    Config, architecture, augment, balance, coupling, data, feature, several, task, train,
+};
 
 /// The text of a configuration, every key with an effect written out and paths absolute;
 /// `read::from_text` makes an equal [`Config`] of it again.
@@ -12,6 +14,9 @@ pub fn to_toml(config: &Config) -> String {
     let version = config.data.version;
     let mut text = format!("version = {}\n", quote(version));
     table(&mut text, "[data]", data::entries(&config.data));
+    for source in config.data.train.several() {
+        table(&mut text, "[[source]]", several::entries(source));
+    }
     for column in &config.data.features {
         let header = format!("[feature.{}]", key(&column.column));
         table(&mut text, &header, feature::entries(column, version));

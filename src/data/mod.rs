@@ -23,7 +23,7 @@ pub mod value;
 pub mod write;
 
 pub use part::{Part, UNLABELLED};
-pub use parts::{Dataset, Features, Parts, Table};
+pub use parts::{Dataset, Features, Parts, SourceRows, Table};
 pub use schema::{
     Column, Encoding, ImageReading, Input, NO_CODE, Reading, Scaling, Schema, Spread, Target,
 };

@@ -110,9 +110,23 @@ pub struct Parts {
     /// (file or name of a built-in set, BLAKE3 in hex) of everything that was read, for
     /// `environment.json`.
     pub hashes: Vec<(String, String)>,
+    /// The sources of the training part, in the order of their rows; empty if there are not several.
+    pub sources: Vec<SourceRows>,
     /// What the user should know about the data, such as which columns were dropped and which
     /// nearly determine a label.
     pub notices: Vec<String>,
+}
+
+/// The rows of the training part that come from one of several sources. The rows of a source follow
+/// each other.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SourceRows {
+    /// The name of the source.
+    pub name: String,
+    /// Number of rows, 1 or more.
+    pub rows: usize,
+    /// The tasks that it labels.
+    pub tasks: Vec<String>,
 }
 
 impl Parts {
@@ -130,6 +144,7 @@ impl Parts {
         notices: Vec<String>,
     ) -> Option<Parts> {
         let (valid, test) = (valid.map(Arc::new), test.map(Arc::new));
-        Some(Parts { train: Arc::new(train?), valid, test, schema, hashes, notices })
+        let (train, sources) = (Arc::new(train?), Vec::new());
+        Some(Parts { train, valid, test, schema, hashes, sources, notices })
     }
 }

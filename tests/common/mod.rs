@@ -233,6 +233,7 @@ pub fn plan_of(tables: &str, train: Dataset, valid: Option<Dataset>, classes: &[
         test: None,
         schema,
         hashes: Vec::new(),
+        sources: Vec::new(),
         notices: Vec::new(),
     };
     Plan::new(config, parts).unwrap()
@@ -383,7 +384,15 @@ pub fn every_plan(tables: &str, rows: usize) -> Plan {
     let (train, valid) = (Arc::new(part(50, rows)), Some(Arc::new(part(51, 70))));
     Plan::new(
         config,
-        Parts { train, valid, test: None, schema, hashes: Vec::new(), notices: Vec::new() },
+        Parts {
+            train,
+            valid,
+            test: None,
+            schema,
+            hashes: Vec::new(),
+            sources: Vec::new(),
+            notices: Vec::new(),
+        },
     )
     .unwrap()
 }

@@ -17,6 +17,8 @@ use tandem::fault::{Exit, exit_of, hint_of};
 const CSV: &str = "[data]\ntrain = \"x.csv\"\n";
 const IDX: &str = "[data]\ntrain = { images = \"i.gz\", labels = \"l.gz\" }\n";
 const DIGITS: &str = "[data]\ntrain = \"digits-overlay\"\n";
+const SOURCES: &str = "[data]\n[[source]]\ntrain = \"x.csv\"\ntasks = [\"left\"]\n[[source]]\ntrain = \
+                       \"y.csv\"\ntasks = [\"right\"]\n";
 const NPY: &str = "[data]\ntrain = { features = \"x.npy\", labels = \"y.npy\" }\n";
 const CONLL: &str = "[data]\ntrain = \"x.conll\"\n";
 const FOLDER: &str = "[data]\ntrain = { folder = \"f\" }\n";
@@ -1343,6 +1345,20 @@ const TRIES: &[(&str, &str, &[&str])] = &[
     ("", FOLDER, &["augment.shift=1", "augment.flip=horizontal", "augment.erase=2"]),
     ("", LISTED, &["data.train.path=q", "data.train.images=g", "data.train.labels=k.csv"]),
     ("", LISTED, &["data.row_weight=w", "data.group=g", "data.split_column=s", "data.memory=1GB"]),
+    (
+        "",
+        SOURCES,
+        &[
+            "data.sampling=equal",
+            "data.sampling.temperature=2",
+            "source.0.name=one",
+            "source.0.train=[\"z.csv\", \"y-*.csv\"]",
+            "source.0.valid=v.csv",
+            "source.1.test=t.csv",
+            "source.0.tasks=[\"left\", \"right\"]",
+            "source.0.weight=2",
+        ],
+    ),
     ("", NPY, &["data.train.feature_names=[\"p\", \"q\"]", "data.train.label_names=[\"r\"]"]),
 ];
 
@@ -1361,6 +1377,7 @@ fn every_key_has_an_effect() {
             );
             let path = spec.split('=').next().unwrap();
             let path = if path == "architecture" { "architecture.learn" } else { path };
+            let path = path.replace("source.1.", "source.0.");
             seen.insert(path.replace(".left.", ".NAME.").replace(".age.", ".NAME."));
         }
     }
@@ -1433,6 +1450,7 @@ fn every_key_refuses_a_wrong_type_by_its_path() {
                 format!("{}.{key}", keys.table.replace("NAME", "left"))
             };
             let base = match keys.table.starts_with("data.") {
+                _ if keys.table == "source.0" || keys.table == "data.sampling" => SOURCES,
                 true if keys.keys.contains(&"features") => NPY,
                 true if keys.keys.contains(&"folder") => FOLDER,
                 true if keys.keys.contains(&"path") => LISTED,

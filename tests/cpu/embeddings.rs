@@ -78,7 +78,15 @@ fn plan(tables: &str, rows: usize, classes: &[usize], blank: f64) -> Plan {
     let (train, valid) = (Arc::new(part(60, rows)), Some(Arc::new(part(61, 70))));
     Plan::new(
         config,
-        Parts { train, valid, test: None, schema, hashes: Vec::new(), notices: Vec::new() },
+        Parts {
+            train,
+            valid,
+            test: None,
+            schema,
+            hashes: Vec::new(),
+            sources: Vec::new(),
+            notices: Vec::new(),
+        },
     )
     .unwrap()
 }
@@ -802,6 +810,7 @@ fn a_column_of_many_values_is_learnt() {
         test: None,
         schema,
         hashes: Vec::new(),
+        sources: Vec::new(),
         notices: Vec::new(),
     };
     let (_, points) = run(&Plan::new(config, parts).unwrap(), device(), Options::default());

@@ -74,6 +74,12 @@ const CLASSES: &str = "[data]\ntrain = { folder = \"classes\" }\n[trunk]\nlayers
                        [3]\n[task.t]\n[train]\nepochs = 2";
 const LISTED: &str = "[data]\ntrain = { images = \"pictures\", labels = \"pictures.csv\", path = \
                       \"p\" }\n[trunk]\nlayers = [3]\n[task.t]\n[train]\nepochs = 2";
+/// Two sources, each with a task.
+const SOURCES: &str = "[[source]]\ntrain = \"rows.csv\"\ntasks = [\"t\"]\n[[source]]\ntrain = \
+                       \"more.csv\"\ntasks = [\"u\"]\n[data]\nignore = [\"id\", \"w\", \"part\", \
+                       \"g\", \"shape\", \"note\", \"size\"]\nsplit = [0.8, 0.2, 0.0]\n[trunk]\nlayers = \
+                       [3]\n[task.t]\ntarget = \"colour\"\n[task.u]\ntype = \"regression\"\ntarget = \
+                       \"price\"\n[train]\nepochs = 2\nbatch_size = 32";
 const DIGITS: &str = "[data]\ntrain = \"digits-overlay\"\n[trunk]\nlayers = \
                       [3]\n[task.left]\n[task.right]\n[train]\nmax_steps = 2";
 
@@ -154,6 +160,8 @@ const ONE_BRANCH: [&str; 2] = [
 ];
 const TWO_BRANCHES: &str = "architecture.branches=[[[\"colour\", \"size\", \"yes\"], [\"tags\", \
                             \"price\", \"visits\"]]]";
+/// Nothing is cut off the rows that train.
+const WHOLE: [&str; 1] = ["data.split=[1.0, 0.0, 0.0]"];
 const FOLDED: &[&str] = &["data.folds=3", "data.fold=1"];
 const OVERLAID: &[&str] = &["data.overlay={ shift = 1 }"];
 const HUBER: &[&str] = &["task.price.loss=huber"];
@@ -245,6 +253,14 @@ const FLIPS: &[Flip] = &[
         Schema,
     ),
     flip(TABLE, &[], &["data.memory=30KB"], Schema),
+    flip(SOURCES, &[], &["data.sampling=equal"], Trained),
+    flip(SOURCES, &[], &["data.sampling.temperature=2"], Trained),
+    // [[source]]
+    flip(SOURCES, &[], &["source.0.train=more.csv"], Schema),
+    flip(SOURCES, &WHOLE, &["source.0.valid=more.csv"], Watched),
+    flip(SOURCES, &WHOLE, &["source.0.test=more.csv"], Watched),
+    flip(SOURCES, &[], &["source.0.tasks=[\"t\", \"u\"]"], Schema),
+    flip(SOURCES, &[], &["source.0.weight=2"], Trained),
     flip(TABLE, &[], &["data.shuffle_window=16"], Trained),
     flip(IDX, &[], &["data.train.images=i2"], Rows),
     flip(IDX, &[], &["data.train.labels=l2"], Schema),
@@ -717,6 +733,8 @@ fn every_key_has_a_flip() {
     flipped.insert("train.precision".into());
     // These keys concern files only: tests/program/tracking.rs.
     flipped.extend(["", ".tensorboard", ".histograms"].map(|key| format!("tracking{key}")));
+    // This key names a source in messages: tests/program/sources.rs.
+    flipped.insert("source.0.name".into());
     // These keys name columns, and no number depends on that: tests/program/applied.rs.
     flipped.extend(["feature_names", "label_names"].map(|key| format!("data.train.{key}")));
     assert_eq!(flipped, known);
@@ -757,7 +775,8 @@ fn every_key_changes_what_it_should() {
 fn equal_settings_give_equal_results() {
     let dir = files();
     for base in [
-        TABLE, ODD, NUMBERED, WRITTEN, DATED, IDX, NPY, CLASSES, LISTED, DIGITS, TOKENS, BOTH,
+        TABLE, ODD, NUMBERED, WRITTEN, DATED, IDX, NPY, SOURCES, CLASSES, LISTED, DIGITS, TOKENS,
+        BOTH,
     ] {
         let [one, two] = [0, 1].map(|_| Print::of(settings(dir.path(), base, &[])));
         assert_eq!(one.differs(&two), [], "{base}");

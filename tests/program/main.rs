@@ -30,6 +30,7 @@ mod scaling;
 mod selection;
 mod sentences;
 mod shell;
+mod sources;
 mod sweep;
 mod together;
 mod tracking;

@@ -7,13 +7,17 @@ use super::alike::{choices, join};
 use super::item::{Result, found};
 use crate::fault::{Exit, Fault, quoted};
 
+/// Sections that are lists of tables.
+const LISTS: [&str; 2] = ["coupling", "source"];
+
 /// Lays one override over the configuration.
 pub(in crate::config) fn apply(root: &mut Table, spec: &str) -> Result<()> {
     let (path, text) = split(spec).ok_or_else(|| malformed(spec))?;
     known_task(root, &path)?;
+    let is_list = LISTS.contains(&path[0].as_str());
     let mut here = root
         .entry(&path[0])
-        .or_insert_with(|| if path[0] == "coupling" { Value::Array(vec![]) } else { empty() });
+        .or_insert_with(|| if is_list { Value::Array(vec![]) } else { empty() });
     let mut at = join("", &path[0]);
     for key in &path[1..] {
         here = step(here, key, &at)?;

@@ -26,6 +26,8 @@ pub struct MatchReport {
     pub absent: Vec<String>,
     /// What was noticed in image files.
     pub images: Vec<String>,
+    /// Features that the file lacks, as a source of the training data did: their cells are blank.
+    pub lacking: Vec<String>,
 }
 
 /// Numbers of cells of one column, by how they match.
@@ -94,12 +96,18 @@ impl MatchReport {
         let is_absent = |name: &&str| raw.sparse && !there.contains(name);
         let absent =
             schema.feature_names().into_iter().filter(is_absent).map(str::to_owned).collect();
+        let optional = schema.reading.optional.iter();
+        let names = schema.feature_names();
+        let is_lacking =
+            |name: &&String| names.contains(&name.as_str()) && !there.contains(name.as_str());
+        let lacking = optional.filter(is_lacking).cloned().collect();
         MatchReport {
             rows: raw.rows,
             columns: columns.iter().map(view).collect(),
             passed_over,
             absent,
             images: Vec::new(),
+            lacking,
         }
     }
 
@@ -147,6 +155,12 @@ impl MatchReport {
                 some(&self.passed_over)
             ));
         }
+        if !self.lacking.is_empty() {
+            notices.push(format!(
+                "columns that are not there count as blank, as in a source of the training data: {}",
+                some(&self.lacking)
+            ));
+        }
         if !self.absent.is_empty() {
             notices
                 .push(format!("indices of the model that occur in no row: {}", some(&self.absent)));
@@ -190,10 +204,11 @@ impl MatchReport {
             return Err(Fault::data(place, found).hint(hint));
         }
         // A column without any known value is among the mismatched ones.
-        let Some((column, count)) = self.mismatched(schema).find(|(_, count)| count.known == 0)
-        else {
-            return Ok(());
+        let may_lack = |column: &Column| schema.reading.optional.contains(&column.name);
+        let is_idle = |(column, count): &(&Column, &ColumnCounts)| {
+            count.known == 0 && (count.unknown > 0 || !may_lack(column))
         };
+        let Some((column, count)) = self.mismatched(schema).find(is_idle) else { return Ok(()) };
         let name = format!("{place}: column {}", quoted(&column.name));
         let (found, mend) = match count.unknown {
             0 => (count.blanks_phrase(column, self.rows), "fill the column".to_owned()),

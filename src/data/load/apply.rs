@@ -1,5 +1,6 @@
 //! Applies a schema to a table: checks that the columns are there, and encodes the rows.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::config::{SPAN, Sentences};
@@ -25,6 +26,7 @@ pub(crate) const NEVER: &[String] = &[];
 /// # Errors
 /// 65 if columns are missing, or a cell does not fit the schema.
 pub fn apply(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset> {
+    let raw = &*with_optional(schema, raw);
     if matches!(schema.input, Input::Columns { .. }) {
         check_there(raw, &[schema.target_names(), schema.feature_names()].concat())?;
     }
@@ -42,12 +44,23 @@ fn apply_with_some_labels(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset>
             .into());
     }
     check_indices(schema.reading.indices, raw)?;
+    let raw = &*with_optional(schema, raw);
     check_there(raw, &schema.feature_names())?;
     let targets = schema.target_names();
     if !targets.iter().any(|name| raw.column(name).is_some()) {
         check_there(raw, &targets)?;
     }
     apply_rows(schema, raw, &all_rows(raw))
+}
+
+/// A table with blank cells for the columns that it may lack. A table without any feature gets none.
+fn with_optional<'r>(schema: &Schema, raw: &'r Raw) -> Cow<'r, Raw> {
+    let (optional, is_there) = (&schema.reading.optional, |name: &str| raw.column(name).is_some());
+    let has_features = schema.feature_names().into_iter().any(is_there);
+    match optional.iter().all(|name| is_there(name)) || !has_features {
+        true => Cow::Borrowed(raw),
+        false => Cow::Owned(raw.clone().with_blank(optional)),
+    }
 }
 
 /// Encodes some rows of a table.

@@ -94,8 +94,8 @@ impl Parts {
     ) -> anyhow::Result<Parts> {
         schema.check("schema")?;
         let (train, valid, test) = (Arc::new(train), valid.map(Arc::new), test.map(Arc::new));
-        let (hashes, notices) = (Vec::new(), Vec::new());
-        let parts = Parts { train, valid, test, schema, hashes, notices };
+        let (hashes, sources, notices) = (Vec::new(), Vec::new(), Vec::new());
+        let parts = Parts { train, valid, test, schema, hashes, sources, notices };
         parts.there().try_for_each(|(part, data)| parts.schema.check_part(part.name(), data))?;
         Ok(parts)
     }

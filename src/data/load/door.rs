@@ -40,7 +40,9 @@ pub fn load_with_cache(
     loading: &Loading,
 ) -> anyhow::Result<Parts> {
     let parts = match &data.train {
-        Source::Table(_) | Source::Npy { .. } => load_table(data, tasks, loading),
+        Source::Table(_) | Source::Npy { .. } | Source::Several(_) => {
+            load_table(data, tasks, loading)
+        }
         Source::Idx { images, labels } => load_idx(images, labels, data, tasks),
         Source::BuiltIn(name) => load_built_in(name, data, tasks),
         Source::Folder(_) | Source::Listed { .. } => image_files::load(data, tasks, loading),

@@ -6,6 +6,7 @@ use crate::data::encode::applied::MatchReport;
 use crate::data::load::apply::{NEVER, apply_rows};
 use crate::data::load::places;
 use crate::data::load::roles::Roles;
+use crate::data::load::sources;
 use crate::data::read;
 use crate::data::read::chunks::{Chunks, indivisible};
 use crate::data::split::shares;
@@ -275,6 +276,10 @@ pub(crate) fn split(roles: &Roles) -> anyhow::Result<[Vec<u32>; 3]> {
     let (data, rows) = (roles.data, roles.raw.rows);
     if let Some(at) = data.split_column.as_ref().and_then(|name| roles.raw.column(name)) {
         return shares::by_column(&View::new(&roles.raw, at, NEVER), rows);
+    }
+    let is_plain = data.fold.is_none() && data.group.is_none() && data.stratify.is_none();
+    if !data.train.several().is_empty() && is_plain {
+        return sources::split(&roles.raw, data);
     }
     let Some(shares) = data.split.or(data.fold.map(|_| [1.0, 0.0, 0.0])) else {
         return Ok([(0..rows as u32).collect(), Vec::new(), Vec::new()]);

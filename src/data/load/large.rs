@@ -10,20 +10,21 @@ use crate::data::load::apply::{all_rows, apply, apply_rows};
 use crate::data::load::folds;
 use crate::data::load::places;
 use crate::data::load::roles::{Fit, Roles, all_zero, check_columns};
+use crate::data::load::sources;
 use crate::data::look::giveaway;
 use crate::data::read::chunks::Chunks;
 use crate::data::store::budget::MemoryBudget;
 use crate::data::store::stored::Folder;
 use crate::data::table::raw::Raw;
-use crate::data::{Part, Reading, Schema};
+use crate::data::{Part, Reading, Schema, SourceRows};
 use crate::fault::Fault;
 use crate::rng::{Purpose, bits};
 
 /// Stream of the random numbers that choose the sample; `split` uses other streams.
 const SAMPLE: u64 = 3;
 
-/// Reads the parts of a data set and encodes them to a folder. Returns the schema, and what the
-/// user should know about it.
+/// Reads the parts of a data set and encodes them to a folder. Returns the schema, the sources of
+/// the training part, and what the user should know.
 ///
 /// # Errors
 /// The errors of `tables::load`; 74 if the folder cannot be written; 78 if the budget leaves no row
@@ -33,11 +34,14 @@ pub fn load(
     tasks: &[Task],
     budget: MemoryBudget,
     folder: &mut Folder,
-) -> anyhow::Result<(Schema, Vec<String>)> {
+) -> anyhow::Result<(Schema, Vec<SourceRows>, Vec<String>)> {
     let reading = places::reading(data)?;
     let roles = first_pass(data, tasks, &reading, budget)?;
+    let told = sources::look(data, tasks, &reading.options())?;
     let rows = folds::split(&roles)?;
+    let sources = sources::training_rows(&roles.raw, data, &rows[0])?;
     let Fit { schema, mut notices, .. } = roles.fit(&rows, reading)?;
+    notices.extend(told);
     notices.extend(roles.sample_notice(&rows[0]));
     notices.extend(giveaway::notices(&schema, &roles.fitted_rows(&schema, &rows[0])?));
     // The second pass needs the memory that the first pass took.
@@ -59,7 +63,7 @@ pub fn load(
         return Err(all_zero(data, &place).into());
     }
     notices.extend(outside::notices(&schema, &outside));
-    Ok((schema, notices))
+    Ok((schema, sources, notices))
 }
 
 /// The first pass: collects what has to be known before rows can be encoded.

@@ -13,5 +13,6 @@ pub mod loading;
 pub mod places;
 pub mod roles;
 pub mod route;
+pub mod sources;
 pub mod tables;
 pub mod tokens;

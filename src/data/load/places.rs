@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use crate::config::{Data, FeatureKind, Source, Task, Version};
+use crate::data::load::sources;
 use crate::data::read::files::paths;
 use crate::data::read::{ArrayReader, reader_of};
 use crate::data::schema::columns::some;
@@ -113,7 +114,7 @@ pub fn reading(data: &Data) -> anyhow::Result<Reading> {
     let ignored = data.features.iter().filter(|feature| feature.kind == Some(FeatureKind::Ignore));
     let aside = data.ignore.iter().chain(ignored.map(|feature| &feature.column)).chain(of_rows);
     let is_told = data.version != Version::V0_1;
-    Ok(Reading {
+    let reading = Reading {
         delimiter: data.delimiter,
         header: data.header,
         row_weight: data.row_weight.clone(),
@@ -123,7 +124,10 @@ pub fn reading(data: &Data) -> anyhow::Result<Reading> {
         arrays: arrays(data)?,
         sentences: data.sentences.clone(),
         names: Vec::new(),
-    })
+        optional: Vec::new(),
+    };
+    let optional = sources::optional(data, &reading.options())?;
+    Ok(Reading { optional, ..reading })
 }
 
 /// Checks that a single array has labels, if the model was trained on a pair of arrays.

@@ -194,8 +194,8 @@ impl Files {
             .unwrap_or_else(|| std::env::temp_dir().join("tandem"));
         let (mut folder, before) = (Folder::new(&parent)?, self.stamps());
         (loading.stage)("encoding", 2 * self.bytes);
-        let (schema, notices) = large::load(data, tasks, self.budget, &mut folder)?;
-        folder.finish(&schema, &notices)?;
+        let (schema, sources, notices) = large::load(data, tasks, self.budget, &mut folder)?;
+        folder.finish(&schema, &sources, &notices)?;
         if before != self.stamps() {
             return Err(Fault::data("data", "a file changed while it was read")
                 .hint("run it again when nobody writes to the data")
@@ -214,7 +214,8 @@ impl Files {
 impl StoredParts {
     /// These parts as a data set; `None` if the training part is missing.
     fn parts(self, hashes: Vec<(String, String)>) -> Option<Parts> {
-        Parts::of(self.parts, self.schema, hashes, self.notices)
+        let parts = Parts::of(self.parts, self.schema, hashes, self.notices)?;
+        Some(Parts { sources: self.sources, ..parts })
     }
 }
 
@@ -231,7 +232,7 @@ fn store(parts: &Parts, cache: &TableCache, key: &str) -> anyhow::Result<()> {
     for (part, data) in parts.there() {
         folder.push(part, data)?;
     }
-    folder.finish(&parts.schema, &parts.notices)?;
+    folder.finish(&parts.schema, &parts.sources, &parts.notices)?;
     cache.keep(folder, key)
 }
 

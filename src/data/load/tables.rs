@@ -10,6 +10,7 @@ use crate::data::load::apply::{all_rows, apply};
 use crate::data::load::folds;
 use crate::data::load::places;
 use crate::data::load::roles::{self, Fit, Roles};
+use crate::data::load::sources;
 use crate::data::look::giveaway;
 use crate::data::read;
 use crate::data::{Dataset, Part, Parts, Schema, UNLABELLED};
@@ -26,7 +27,9 @@ pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
         Roles::new(read::read_source(&data.train, &reading.options())?, None, data, tasks)?;
     let mut hashes = std::mem::take(&mut roles.raw.hashes);
     let read = std::mem::take(&mut roles.raw.notes);
+    let told = sources::look(data, tasks, &reading.options())?;
     let rows = folds::split(&roles)?;
+    let sources = sources::training_rows(&roles.raw, data, &rows[0])?;
     let mut fit = roles.fit(&rows, reading)?;
     let train = match rows[Part::Train as usize].as_slice() {
         [] => None,
@@ -34,6 +37,7 @@ pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
     };
     let Fit { schema, mut notices, .. } = fit;
     notices.extend(read);
+    notices.extend(told);
     let mut outside = [const { OutOfRange::new() }; 3];
     let mut part = |part: Part, given: &Option<Source>| match given {
         None if rows[part as usize].is_empty() => Ok(None),
@@ -66,7 +70,7 @@ pub fn load(data: &config::Data, tasks: &[Task]) -> anyhow::Result<Parts> {
     notices.extend(giveaway::notices(&schema, &train));
     notices.extend(outside::notices(&schema, &outside));
     let (train, valid, test) = (Arc::new(train), valid.map(Arc::new), test.map(Arc::new));
-    Ok(Parts { train, valid, test, schema, hashes, notices })
+    Ok(Parts { train, valid, test, schema, hashes, sources, notices })
 }
 
 /// Checks that each task has a training row with a label and a weight above 0.

@@ -4,10 +4,12 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::config::Source;
+use crate::config::{Source, TaskSource};
 use crate::data::read::files::paths;
+use crate::data::read::pieces::pieces;
 use crate::data::read::text;
-use crate::data::read::{ArrayReader, Chunked, Reader, common_reader};
+use crate::data::read::union::Union;
+use crate::data::read::{ArrayReader, Chunked, Reader, check_formats, common_reader, union};
 use crate::data::table::options::{Options, stem};
 use crate::data::table::raw::Raw;
 use crate::data::table::shape::TableShape;
@@ -24,8 +26,10 @@ pub struct Chunks {
     open: Option<Box<dyn Chunked>>,
     /// Number of files that were opened.
     opened: usize,
-    /// The columns that all files have in common; `None` if there is one file.
+    /// The columns that all files have in common; `None` if there is one file, or a union.
     shape: Option<TableShape>,
+    /// The columns of all of several sources, and the piece of each file; `None` with one source.
+    union: Option<(Union, Vec<usize>)>,
 }
 
 /// A file, or two files that are read side by side.
@@ -44,6 +48,9 @@ impl Chunks {
     /// 66 if there is no file; 65 if the files have several formats, or a format that is read only
     /// as a whole.
     pub fn new(source: &Source, options: &Options, bytes: u64) -> anyhow::Result<Chunks> {
+        if let Source::Several(sources) = source {
+            return Chunks::of_several(sources, options, bytes);
+        }
         let found = paths(source)?;
         let files = match source {
             Source::Npy { features, labels } => {
@@ -65,9 +72,25 @@ impl Chunks {
             open: None,
             opened: 0,
             shape: None,
+            union: None,
         };
         chunks.look_ahead()?;
         Ok(chunks)
+    }
+
+    /// The chunks of several sources, one after the other, with the columns of all.
+    fn of_several(sources: &[TaskSource], options: &Options, bytes: u64) -> anyhow::Result<Chunks> {
+        let union = union(sources, options)?;
+        let (mut files, mut numbers) = (Vec::new(), Vec::new());
+        for (number, piece) in pieces(sources).iter().enumerate() {
+            let found = piece.paths()?;
+            let reader = common_reader(&found)?;
+            numbers.extend(found.iter().map(|_| number));
+            files.extend(found.into_iter().map(|path| Files::One(path, reader)));
+        }
+        let (stem, options) = (String::new(), options.clone());
+        let union = Some((union, numbers));
+        Ok(Chunks { files, stem, options, bytes, open: None, opened: 0, shape: None, union })
     }
 
     /// The chunks of text with a delimiter from anywhere.
@@ -89,6 +112,7 @@ impl Chunks {
             open: Some(open),
             opened: 0,
             shape: None,
+            union: None,
         })
     }
 
@@ -120,6 +144,9 @@ impl Chunks {
                     // A file may have changed since it was checked.
                     shape.check_same(&chunk.shape())?;
                     chunk.fit_into(shape);
+                }
+                if let Some((union, pieces)) = &self.union {
+                    chunk = union.fit(pieces[self.opened - 1], chunk)?;
                 }
                 return Ok(Some(chunk));
             }
@@ -157,6 +184,9 @@ fn no_array(path: &Path) -> Fault {
 /// # Errors
 /// 66 if a file cannot be read; 65 if one is malformed.
 pub fn indivisible(source: &Source) -> anyhow::Result<Option<&'static str>> {
+    if let Source::Several(sources) = source {
+        return check_formats(sources).map(|()| None);
+    }
     let paths = paths(source)?;
     common_reader(&paths)?.indivisible(&paths)
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::glob;
+use super::pieces::pieces;
 use crate::config::Source;
 use crate::fault::{self, Fault};
 
@@ -13,12 +14,11 @@ use crate::fault::{self, Fault};
 /// 66 if a pattern matches no file.
 pub fn paths(source: &Source) -> anyhow::Result<Vec<PathBuf>> {
     match source {
-        Source::Table(patterns) => {
-            let mut paths: Vec<PathBuf> = Vec::new();
-            for pattern in patterns {
-                paths.extend(glob::expand(&pattern.to_string_lossy())?);
-            }
-            Ok(paths)
+        Source::Table(patterns) => glob::expand_all(patterns),
+        Source::Several(sources) => {
+            let paths: Vec<Vec<PathBuf>> =
+                pieces(sources).iter().map(|piece| piece.paths()).collect::<anyhow::Result<_>>()?;
+            Ok(paths.concat())
         }
         Source::Npy { features, labels } => Ok(vec![features.clone(), labels.clone()]),
         Source::Idx { .. } | Source::BuiltIn(_) | Source::Folder(_) | Source::Listed { .. } => {

@@ -44,6 +44,18 @@ pub fn expand(pattern: &str) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// The files of patterns, in their order.
+///
+/// # Errors
+/// 66 if a pattern matches no file.
+pub fn expand_all(patterns: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for pattern in patterns {
+        paths.extend(expand(&pattern.to_string_lossy())?);
+    }
+    Ok(paths)
+}
+
 fn has_wildcards(text: &str) -> bool {
     text.contains(['*', '?', '['])
 }

@@ -9,11 +9,14 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Data, Source};
+use crate::config::{Data, Source, TaskSource};
 use crate::data::part::Part;
 use crate::data::read::files::paths;
+use crate::data::read::pieces::{Piece, pieces};
+use crate::data::read::union::Union;
 use crate::data::table::options::{Options, stem};
 use crate::data::table::raw::Raw;
+use crate::data::table::shape::TableShape;
 use crate::fault::{Fault, quoted};
 
 pub mod bytes;
@@ -23,9 +26,11 @@ pub mod files;
 pub mod glob;
 pub mod npy;
 pub mod parquet;
+pub mod pieces;
 pub mod stream;
 pub mod svmlight;
 pub mod text;
+pub mod union;
 pub mod vectors;
 
 mod reader;
@@ -61,6 +66,7 @@ pub fn reader_of(path: &Path) -> anyhow::Result<&'static dyn Reader> {
 /// 78 with the key and the first file of an unknown format.
 pub fn check_sources(data: &Data) -> anyhow::Result<()> {
     let others = Part::other_sources(data).map(|(part, source)| (part.key(), source));
+    check_formats(data.train.several())?;
     let sources = std::iter::once(("data.train", &data.train)).chain(others);
     for (key, source) in sources.filter(|_| data.sentences.is_none()) {
         let Source::Table(paths) = source else { continue };
@@ -72,6 +78,73 @@ pub fn check_sources(data: &Data) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Looks at the heads of all files of several sources.
+///
+/// # Errors
+/// 78 if a file is of a format without names of columns; 66 if one is missing; 65 if one is
+/// malformed, if the files of one source differ in their columns, or if a column holds text in one
+/// source and numbers in another.
+pub fn union(sources: &[TaskSource], options: &Options) -> anyhow::Result<Union> {
+    check_formats(sources)?;
+    let shapes = pieces(sources).into_iter().map(|piece| head(&piece, options));
+    Union::new(sources, shapes.collect::<anyhow::Result<_>>()?)
+}
+
+/// Reads the tables of all sources as one.
+///
+/// # Errors
+/// The errors of [`union`] and of [`read`].
+fn read_several(sources: &[TaskSource], options: &Options) -> anyhow::Result<Raw> {
+    let union = union(sources, options)?;
+    let mut whole: Option<Raw> = None;
+    for (number, piece) in pieces(sources).iter().enumerate() {
+        let raw = union.fit(number, read(&piece.paths()?, options)?)?;
+        match &mut whole {
+            Some(whole) => whole.append(raw)?,
+            None => whole = Some(raw),
+        }
+    }
+    whole.ok_or_else(|| {
+        Fault::config("source", "there is no source").hint("name a table to train on").into()
+    })
+}
+
+/// Checks that each file of several sources is of a format with names of columns.
+///
+/// # Errors
+/// 78 with the key and the first file of another format.
+pub(crate) fn check_formats(sources: &[TaskSource]) -> anyhow::Result<()> {
+    for (number, source) in sources.iter().enumerate() {
+        let TaskSource { train, valid, test, .. } = source;
+        for (part, files) in Part::ALL.into_iter().zip([train, valid, test]) {
+            let is_named = |path: &&PathBuf| reader_of(path).is_ok_and(|reader| reader.has_names());
+            let Some(path) = files.iter().find(|path| !is_named(path)) else { continue };
+            let name = quoted(&path.to_string_lossy());
+            let key = format!("source.{number}.{}", part.name());
+            let found = format!("{name} is no file of a format with names of columns");
+            let hint = "give .csv, .tsv, .txt or .data, all plain or .gz, or .parquet";
+            return Err(Fault::config(&key, found).hint(hint).into());
+        }
+    }
+    Ok(())
+}
+
+/// The columns of the files of a piece, by their heads.
+fn head(piece: &Piece, options: &Options) -> anyhow::Result<TableShape> {
+    let paths = piece.paths()?;
+    let reader = common_reader(&paths)?;
+    let name = paths.first().map(|path| stem(path)).unwrap_or_default();
+    let open = |path: &Path| Ok::<_, anyhow::Error>(reader.open(path, &name, options)?.shape());
+    let mut shapes = paths.iter().map(|path| open(path));
+    let mut first = shapes.next().unwrap_or_else(|| anyhow::bail!("no file is given"))?;
+    for shape in shapes {
+        let shape = shape?;
+        first.check_same(&shape)?;
+        first.widen(&shape);
+    }
+    Ok(first)
 }
 
 /// A hint that names the endings of all formats.
@@ -146,6 +219,7 @@ pub fn read_pair(features: &Path, labels: Option<&Path>, options: &Options) -> a
 pub fn read_source(source: &Source, options: &Options) -> anyhow::Result<Raw> {
     match source {
         Source::Npy { features, labels } => read_pair(features, Some(labels), options),
+        Source::Several(sources) => read_several(sources, options),
         _ => read(&paths(source)?, options),
     }
 }

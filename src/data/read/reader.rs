@@ -22,6 +22,11 @@ pub trait Reader: Sync {
         false
     }
 
+    /// Whether files name their columns.
+    fn has_names(&self) -> bool {
+        self.as_arrays().is_none()
+    }
+
     /// The reader of arrays; `None` if files name their columns.
     fn as_arrays(&self) -> Option<&dyn ArrayReader> {
         None

@@ -57,6 +57,10 @@ impl reader::Reader for Svmlight {
         true
     }
 
+    fn has_names(&self) -> bool {
+        false
+    }
+
     fn read(&self, path: &Path, _stem: &str, _options: &Options) -> anyhow::Result<Raw> {
         read(&[path.to_owned()])
     }

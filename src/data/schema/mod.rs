@@ -95,6 +95,10 @@ pub struct Reading {
     /// Columns of the training file, if it was one of sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<String>,
+    /// Columns that a source of the training data lacked. Where data for the model lacks one, its
+    /// cells are blank.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub optional: Vec<String>,
 }
 
 impl Default for Reading {
@@ -110,6 +114,7 @@ impl Default for Reading {
             arrays,
             sentences: None,
             names: Vec::new(),
+            optional: Vec::new(),
         }
     }
 }

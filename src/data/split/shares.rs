@@ -20,11 +20,7 @@ const FOLDS: u64 = 2;
 /// # Errors
 /// 78 if a part with a share gets no row, or the training part gets none.
 pub fn split(rows: usize, shares: [f64; 3], seed: u64) -> anyhow::Result<[Vec<u32>; 3]> {
-    check(
-        rows,
-        shares,
-        by(rows, |row| part_of(shares, uniform(seed, Purpose::Split, ROWS, row as u64))),
-    )
+    check(rows, shares, by(rows, |row| by_share(shares, seed, row)))
 }
 
 /// Row numbers of each part, where the rows of one group stay together. A group's part depends on
@@ -295,6 +291,11 @@ fn part_of(shares: [f64; 3], u: f64) -> Part {
     }
     // Only rounding leads here. The last part with a share is the right one.
     Part::ALL.into_iter().rfind(|part| shares[*part as usize] > 0.0).unwrap_or(Part::Train)
+}
+
+/// The part of a row, given its 0-based number, as [`split`] finds it.
+pub fn by_share(shares: [f64; 3], seed: u64, row: usize) -> Part {
+    part_of(shares, uniform(seed, Purpose::Split, ROWS, row as u64))
 }
 
 /// The shares without those of the parts that have files of their own.

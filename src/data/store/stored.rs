@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::store::budget::MemoryBudget;
 use crate::data::store::rows::{Block, PIECE, Stored, u32_from_bytes};
-use crate::data::{Dataset, Features, Part, Schema};
+use crate::data::{Dataset, Features, Part, Schema, SourceRows};
 use crate::fault::{Exit, Fault};
 
 /// The version of this format. It changes with the meaning of the files.
@@ -30,6 +30,8 @@ struct Meta {
     format: u64,
     version: String,
     schema: Schema,
+    #[serde(default)]
+    sources: Vec<SourceRows>,
     notices: Vec<String>,
     parts: Vec<PartMeta>,
 }
@@ -120,7 +122,12 @@ impl Folder {
     ///
     /// # Errors
     /// 74 if it cannot be written.
-    pub fn finish(&mut self, schema: &Schema, notices: &[String]) -> anyhow::Result<()> {
+    pub fn finish(
+        &mut self,
+        schema: &Schema,
+        sources: &[SourceRows],
+        notices: &[String],
+    ) -> anyhow::Result<()> {
         let mut parts = Vec::new();
         for (part, file) in Part::ALL.into_iter().zip(&mut self.parts) {
             if let Some(file) = file.take() {
@@ -132,6 +139,7 @@ impl Folder {
             format: FORMAT,
             version,
             schema: schema.clone(),
+            sources: sources.to_vec(),
             notices: notices.to_vec(),
             parts,
         };
@@ -238,6 +246,8 @@ impl PartFile {
 pub struct StoredParts {
     /// The schema that the rows were encoded with.
     pub schema: Schema,
+    /// The sources of the training part.
+    pub sources: Vec<SourceRows>,
     /// The notices of that time.
     pub notices: Vec<String>,
     /// The parts by number; `None` if a part is not there.
@@ -277,7 +287,8 @@ pub fn open(path: &Path, storage: Storage) -> Option<StoredParts> {
         let part = Part::by_name(&shape.name)?;
         parts[part as usize] = Some(dataset(&path.join(&shape.name), part, shape, storage)?);
     }
-    Some(StoredParts { schema: meta.schema, notices: meta.notices, parts })
+    let Meta { schema, sources, notices, .. } = meta;
+    Some(StoredParts { schema, sources, notices, parts })
 }
 
 /// Opens a part; `None` if the file is not what was written.

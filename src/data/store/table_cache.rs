@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::cache;
-use crate::config::{Activation, Data, Loss, Source, Task, Version};
+use crate::config::{Activation, Data, Loss, Sampling, Source, Task, TaskSource, Version};
 use crate::data::Part;
 use crate::data::store::stored::{Folder, Storage, StoredParts, TEMPORARY, open};
 
@@ -114,7 +114,8 @@ pub fn key(
     let (valid, test) =
         (data.valid.as_ref().map(|_| nowhere()), data.test.as_ref().map(|_| nowhere()));
     let kinds = Part::sources(data).map(|source| source.map(count));
-    let data = Data { train: nowhere(), valid, test, memory, shuffle_window: None, ..data.clone() };
+    let (train, sampling) = (bare_source(&data.train), Sampling::Proportional);
+    let data = Data { train, valid, test, memory, sampling, shuffle_window: None, ..data.clone() };
     let mut hasher = blake3::Hasher::new();
     let mut add = |text: String| {
         hasher.update(&(text.len() as u64).to_le_bytes());
@@ -134,6 +135,22 @@ pub fn key(
 /// parts in another way.
 fn count(source: &Source) -> usize {
     crate::data::read::files::paths(source).map_or(0, |paths| paths.len())
+}
+
+/// A source without its files, and without how rows are drawn from it.
+fn bare_source(source: &Source) -> Source {
+    let without_names = |files: &Vec<PathBuf>| vec![PathBuf::new(); files.len()];
+    let bare = |source: &TaskSource| TaskSource {
+        train: without_names(&source.train),
+        valid: without_names(&source.valid),
+        test: without_names(&source.test),
+        weight: None,
+        ..source.clone()
+    };
+    match source {
+        Source::Several(sources) => Source::Several(sources.iter().map(bare).collect()),
+        _ => Source::Table(Vec::new()),
+    }
 }
 
 /// A task without the settings that do not affect its labels.

@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::ops::Range;
 
 use crate::data::table::shape::{CellKind, TableShape};
 use crate::data::table::texts::Texts;
@@ -65,6 +66,8 @@ struct Origin {
     /// The line on which each row stands, or the number of each row from 1 if rows have no lines.
     lines: Lines,
     has_lines: bool,
+    /// The number of the part of a source that it belongs to; 0 without several sources.
+    piece: usize,
 }
 
 /// The line on which each row begins. A run is a sequence of rows on consecutive lines; kept is the
@@ -94,7 +97,8 @@ impl Raw {
         check_names(place, &names)?;
         let has_lines = lines.is_some();
         let lines = lines.unwrap_or(Lines { runs: vec![(0, 1)] });
-        let origins = vec![Origin { place: place.to_owned(), first: 0, lines, has_lines }];
+        let origins =
+            vec![Origin { place: place.to_owned(), first: 0, lines, has_lines, piece: 0 }];
         let (place, hashes, indices) = (place.to_owned(), Vec::new(), None);
         let table = Raw {
             place,
@@ -146,6 +150,55 @@ impl Raw {
         }
     }
 
+    /// Says that all rows belong to one piece: a part of one of several sources.
+    pub(crate) fn of_piece(mut self, piece: usize) -> Raw {
+        self.origins.iter_mut().for_each(|origin| origin.piece = piece);
+        self
+    }
+
+    /// The pieces in the order of their rows, each with its number and its rows.
+    pub(crate) fn pieces(&self) -> Vec<(usize, Range<usize>)> {
+        let ends = self.origins.iter().skip(1).map(|origin| origin.first);
+        let mut pieces: Vec<(usize, Range<usize>)> = Vec::new();
+        for (origin, end) in self.origins.iter().zip(ends.chain([self.rows])) {
+            match pieces.last_mut().filter(|(piece, _)| *piece == origin.piece) {
+                Some((_, rows)) => rows.end = end,
+                None => pieces.push((origin.piece, origin.first..end)),
+            }
+        }
+        pieces
+    }
+
+    /// A table with these columns, each of its kind: the column at a position of this table, or
+    /// blank cells.
+    pub(crate) fn arranged(
+        self,
+        names: &[String],
+        kinds: &[CellKind],
+        picks: &[Option<usize>],
+    ) -> Raw {
+        let mut columns: Vec<Option<RawColumn>> = self.columns.into_iter().map(Some).collect();
+        let mut column = |pick: Option<usize>, kind: CellKind| {
+            let taken = pick.and_then(|at| columns.get_mut(at)?.take());
+            let mut column = taken.unwrap_or_else(|| RawColumn::blank(self.rows));
+            column.widen(kind);
+            column
+        };
+        let columns = picks.iter().zip(kinds).map(|(&pick, &kind)| column(pick, kind)).collect();
+        Raw { names: names.to_vec(), columns, ..self }
+    }
+
+    /// Adds blank columns of these names, where the table does not have them.
+    pub(crate) fn with_blank(mut self, names: &[String]) -> Raw {
+        for name in names {
+            if self.column(name).is_none() {
+                self.names.push(name.clone());
+                self.columns.push(RawColumn::blank(self.rows));
+            }
+        }
+        self
+    }
+
     /// Says that these rows of a file without lines follow its first `rows` rows.
     pub(crate) fn behind(mut self, rows: usize) -> Raw {
         for origin in self.origins.iter_mut().filter(|origin| !origin.has_lines) {
@@ -165,7 +218,7 @@ impl Raw {
                 .partition_point(|origin| origin.first <= row as usize)
                 .saturating_sub(1);
             let Some(origin) = self.origins.get(from) else { continue };
-            if origins.last().is_none_or(|last| last.place != origin.place) {
+            if origins.last().is_none_or(|last| !last.is_of(origin)) {
                 origins.push(Origin { first: at, lines: Lines::default(), ..origin.clone() });
             }
             if let Some(last) = origins.last_mut() {
@@ -238,7 +291,7 @@ impl Raw {
         }
         for origin in other.origins {
             let first = origin.first + self.rows;
-            match self.origins.last_mut().filter(|last| last.place == origin.place) {
+            match self.origins.last_mut().filter(|last| last.is_of(&origin)) {
                 Some(last) => last.lines.append(first - last.first, origin.lines),
                 None => self.origins.push(Origin { first, ..origin }),
             }
@@ -278,7 +331,7 @@ impl Raw {
         self.place = several(origins.iter().map(|(place, ..)| place.as_str()));
         self.origins = origins
             .into_iter()
-            .map(|(place, first, lines)| Origin { place, first, lines, has_lines: true })
+            .map(|(place, first, lines)| Origin { place, first, lines, has_lines: true, piece: 0 })
             .collect();
         self
     }
@@ -334,7 +387,21 @@ fn check_names(place: &str, names: &[String]) -> anyhow::Result<()> {
     }
 }
 
+impl Origin {
+    /// Whether rows of another one are of the same file.
+    fn is_of(&self, other: &Origin) -> bool {
+        self.place == other.place && self.piece == other.piece
+    }
+}
+
 impl RawColumn {
+    /// A column of blank cells, which may be of any kind.
+    fn blank(rows: usize) -> RawColumn {
+        let mut cells = Wholes::new(Width::Nothing);
+        (0..rows).for_each(|_| cells.push(None));
+        RawColumn::Wholes(cells)
+    }
+
     /// Number of cells.
     pub fn len(&self) -> usize {
         match self {

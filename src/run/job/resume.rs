@@ -243,6 +243,10 @@ fn may_change(key: &str, before: &str, after: &str) -> bool {
         ["optimizer", "kind"] => is_adam(before) && is_adam(after),
         ["optimizer", ..] | ["train", ..] | ["tracking", ..] => true,
         [first, ..] if first.starts_with("coupling") => true,
+        [source, "train" | "valid" | "test"] if source.starts_with("source[") => {
+            before != "-" && after != "-"
+        }
+        [source, ..] if source.starts_with("source[") => false,
         [.., "weight" | "dropout"] => !key.starts_with("data") && !key.starts_with("feature"),
         _ => false,
     }

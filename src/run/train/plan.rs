@@ -2,7 +2,8 @@
 
 use crate::config::{BatchSize, Config, Version};
 use crate::data::encode::seen::Seen;
-use crate::data::split::order::sentence_steps;
+use crate::data::split::mixture::Mixture;
+use crate::data::split::order::{sentence_steps, windowed_order};
 use crate::data::{Dataset, Features, Part, Parts};
 use crate::fault::Fault;
 use crate::kernels::tuning::Tuning;
@@ -45,6 +46,8 @@ pub struct Plan {
     pub task_figures: TaskFigures,
     /// Lines for the user about what picks models.
     pub notices: Vec<String>,
+    /// How rows are drawn from several sources; `None` = each row comes once an epoch.
+    pub mixture: Option<Mixture>,
     /// The largest number of rows of a step.
     pub batch: usize,
     /// Vectors that begin as files give them.
@@ -78,6 +81,8 @@ impl Plan {
         notices.extend(more);
         let (vectors, more) = Vectors::read(&layout, &parts.schema.input, &config.data.features)?;
         notices.extend(more);
+        let mixture = mixture(&config, &parts)?;
+        notices.extend(mixture.as_ref().map(|mixture| mixture.notice(&parts.sources)));
         let rows = parts.train.rows;
         let batch = match config.train.batch_size {
             BatchSize::Rows(n) => n.min(rows),
@@ -114,6 +119,7 @@ impl Plan {
             selection,
             task_figures,
             notices,
+            mixture,
             batch,
             vectors: Arc::new(vectors),
             sentence_rows,
@@ -125,6 +131,16 @@ impl Plan {
     /// Rows of a step, about, where steps differ.
     pub fn rows_per_step(&self) -> usize {
         self.sentence_rows.unwrap_or(self.batch)
+    }
+
+    /// The rows of the training part in the order in which an epoch takes them.
+    pub fn order(&self, epoch: u64) -> Vec<u32> {
+        let (seed, window) = (self.config.train.seed, self.config.data.shuffle_window);
+        let rows = self.parts.train.rows;
+        match &self.mixture {
+            Some(mixture) => mixture.order(seed, epoch, window),
+            None => windowed_order(rows, seed, epoch, window.unwrap_or(rows)),
+        }
     }
 
     /// Steps from one evaluation to the next.
@@ -279,6 +295,21 @@ impl Plan {
             scale: None,
         }
     }
+}
+
+/// How rows are drawn from several sources.
+///
+/// # Errors
+/// 78 if they stay on disk, where rows are read in windows; or if an epoch has none of a source.
+fn mixture(config: &Config, parts: &Parts) -> Result<Option<Mixture>> {
+    let mixture = Mixture::of(&config.data, &parts.sources)?;
+    if mixture.is_none() || parts.train.stored().is_none() {
+        return Ok(mixture);
+    }
+    let found = "rows that do not fit into data.memory are drawn from all sources alike";
+    Err(Fault::config("data.sampling", found)
+        .hint("give more data.memory, or leave data.sampling and the weights of sources out")
+        .into())
 }
 
 /// Refuses `train.accumulate` if it asks for more parts of a batch than a batch has rows.

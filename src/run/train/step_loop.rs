@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use crate::config::{Acts, BatchSize, Every, Interval, OnNan};
 use crate::data::Part;
-use crate::data::split::order::{sentence_batches, sentence_order, windowed_order};
+use crate::data::split::order::{sentence_batches, sentence_order};
 use crate::kernels::Unit;
 use crate::kernels::params::Step;
 use crate::model::network::Head;
@@ -274,7 +274,6 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let (rows, seed) = (self.plan.parts.train.rows, self.plan.config.train.seed);
-        let window = self.plan.config.data.shuffle_window.unwrap_or(rows);
         match (&self.plan.parts.train.tokens, self.plan.sentence_rows) {
             (Some(tokens), Some(size)) => {
                 let (order, begins) = sentence_order(&tokens.starts, seed, epoch);
@@ -282,7 +281,7 @@ impl<'a> Run<'a> {
                 self.begins = sentence_batches(&begins, rows, size, steps);
                 self.order = order;
             }
-            _ => self.order = windowed_order(rows, seed, epoch, window),
+            _ => self.order = self.plan.order(epoch),
         }
         self.order_epoch = Some(epoch);
         if self.streamed.is_none() {
