@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::image_files;
-use super::keys::alike::alike;
+use super::keys::alike::{alike, choices};
 use super::keys::form::{Form, path, write_path};
 use super::keys::item::{Item, Result};
 use super::keys::section::Section;
@@ -28,6 +28,13 @@ pub enum Source {
         features: PathBuf,
         /// Array of labels.
         labels: PathBuf,
+    },
+    /// An array of features and several of labels, each with a name.
+    Arrays {
+        /// Array of numbers.
+        features: PathBuf,
+        /// (name, array of labels), in order; the columns have the name of their array.
+        labels: Vec<(String, PathBuf)>,
     },
     /// IDX images with IDX labels (MNIST format, plain or gzip).
     Idx {
@@ -57,7 +64,8 @@ pub enum Source {
 impl Source {
     /// Whether its rows have columns, which are features.
     pub fn has_columns(&self) -> bool {
-        matches!(self, Source::Table(_) | Source::Npy { .. } | Source::Several(_))
+        let is_pair = matches!(self, Source::Npy { .. } | Source::Arrays { .. });
+        is_pair || matches!(self, Source::Table(_) | Source::Several(_))
     }
 
     /// Whether labels stand in the columns of a table.
@@ -114,6 +122,7 @@ pub(super) const NO_COLUMNS: &str = "only tables have columns";
 pub(super) const FORMATS: &str = concat!(
     "a table (.csv, .tsv, .txt, .csv.gz, .tsv.gz, .parquet and others), a list of tables, ",
     "{ images = \"…\", labels = \"…\" } (IDX), { features = \"…\", labels = \"…\" } (NPY), ",
+    "{ features = \"…\", labels = { a = \"…\", b = \"…\" } } (NPY), ",
     "{ folder = \"…\" } or { images = \"…\", labels = \"…\", path = \"COLUMN\" } (PNG and JPEG), ",
     "or built in: digits-overlay"
 );
@@ -142,7 +151,7 @@ pub(super) fn part(base: &Path, train: &Source) -> impl Form<Source> {
         let place = Item { path: item.path.clone(), value: item.value.clone() };
         let source = source(item, base, None)?;
         match std::mem::discriminant(&source) == std::mem::discriminant(train) {
-            true => Ok(source),
+            true => in_order(&place, source, train),
             false => Err(place
                 .fault(format!("is {}, while data.train is {}", format(&source), format(train)))
                 .hint("give all parts one format")),
@@ -151,11 +160,38 @@ pub(super) fn part(base: &Path, train: &Source) -> impl Form<Source> {
     (read, |source: &Source| write(source, &ArrayNames::default()))
 }
 
+/// Arrays of labels in the order that they have in the training part.
+fn in_order(place: &Item, source: Source, train: &Source) -> Result<Source> {
+    let (Source::Arrays { features, labels }, Source::Arrays { labels: known, .. }) =
+        (&source, train)
+    else {
+        return Ok(source);
+    };
+    let names = |labels: &[(String, PathBuf)]| -> Vec<String> {
+        labels.iter().map(|(name, _)| name.clone()).collect()
+    };
+    let (ours, theirs) = (names(labels), names(known));
+    if let Some(stray) = ours.iter().find(|name| !theirs.contains(name)) {
+        let found = format!("has labels {}, which data.train has not", quoted(stray));
+        let theirs: Vec<&str> = theirs.iter().map(String::as_str).collect();
+        return Err(place.fault(found).hint(choices(stray, &theirs)));
+    }
+    let find = |name: &String| labels.iter().find(|(ours, _)| ours == name).cloned();
+    let lacking = theirs.iter().find(|name| !ours.contains(name));
+    match (lacking, theirs.iter().filter_map(find).collect()) {
+        (Some(name), _) => Err(place
+            .fault(format!("has no labels {}, which data.train has", quoted(name)))
+            .hint("give every part the same arrays of labels")),
+        (None, labels) => Ok(Source::Arrays { features: features.clone(), labels }),
+    }
+}
+
 /// The name of a source's format.
 fn format(source: &Source) -> &'static str {
     match source {
         Source::Table(_) => "a table",
         Source::Npy { .. } => "a pair of NPY files",
+        Source::Arrays { .. } => "NPY files with named labels",
         Source::Idx { .. } => "a pair of IDX files",
         Source::BuiltIn(_) => "a built-in set",
         Source::Folder(_) => "a folder of images",
@@ -168,8 +204,15 @@ fn write(source: &Source, names: &ArrayNames) -> String {
     let base = Path::new("");
     match source {
         Source::Table(files) => write_tables(files),
-        Source::Npy { features, labels } => {
-            let (features, labels) = (features.clone(), labels.clone());
+        Source::Npy { .. } | Source::Arrays { .. } => {
+            let (features, labels) = match source {
+                Source::Arrays { features, labels } => {
+                    (features, LabelArrays::Named(labels.clone()))
+                }
+                Source::Npy { features, labels } => (features, LabelArrays::One(labels.clone())),
+                _ => return String::new(),
+            };
+            let features = features.clone();
             inline_table(&entries(&mut Arrays {
                 features,
                 labels,
@@ -272,7 +315,7 @@ fn images(item: Item, base: &Path) -> Result<Source> {
 /// `{ features = "x.npy", labels = "y.npy" }`, for training perhaps with names of the columns.
 struct Arrays<'a> {
     features: PathBuf,
-    labels: PathBuf,
+    labels: LabelArrays,
     names: ArrayNames,
     base: &'a Path,
     has_names: bool,
@@ -285,14 +328,17 @@ impl Keyed for Arrays<'_> {
             .required(true, "the path of a .npy file of numbers")
             .value(features, &array(base))?;
         pass.key("labels")
-            .required(true, "the path of a .npy file of labels")
-            .value(labels, &array(base))?;
+            .required(true, "the path of a .npy file of labels, or { NAME = \"…\", … }")
+            .value(labels, &label_arrays(base))?;
         let elsewhere = "columns have the names that stand in data.train";
-        for (key, names) in
-            [("feature_names", &mut names.features), ("label_names", &mut names.labels)]
-        {
+        let named = matches!(labels, LabelArrays::Named(_));
+        for (key, names, is_named) in [
+            ("feature_names", &mut names.features, false),
+            ("label_names", &mut names.labels, named),
+        ] {
             pass.key(key)
                 .only(*has_names, elsewhere)
+                .only(!is_named, "the names of the arrays are those of the labels")
                 .written(!names.is_empty())
                 .value(names, &(column_names, |names: &Vec<String>| texts(names)))?;
         }
@@ -309,14 +355,18 @@ impl Keyed for Arrays<'_> {
 fn arrays(item: Item, base: &Path, names: Option<&mut ArrayNames>) -> Result<Source> {
     let mut pair = Arrays {
         features: PathBuf::new(),
-        labels: PathBuf::new(),
+        labels: LabelArrays::One(PathBuf::new()),
         names: ArrayNames::default(),
         base,
         has_names: names.is_some(),
     };
     read(Section::of(item)?, &mut pair)?;
     names.into_iter().for_each(|names| names.clone_from(&pair.names));
-    Ok(Source::Npy { features: pair.features, labels: pair.labels })
+    let features = pair.features;
+    Ok(match pair.labels {
+        LabelArrays::One(labels) => Source::Npy { features, labels },
+        LabelArrays::Named(labels) => Source::Arrays { features, labels },
+    })
 }
 
 /// The keys of a table in place of a file: of images, of arrays.
@@ -324,9 +374,48 @@ pub(super) fn keys() -> [Vec<&'static str>; 2] {
     let (first, second, base) = (PathBuf::new(), PathBuf::new(), Path::new(""));
     let mut images = Images { images: first.clone(), labels: second.clone(), base };
     let names_of_columns = ArrayNames::default();
+    let labels = LabelArrays::One(second);
     let mut arrays =
-        Arrays { features: first, labels: second, names: names_of_columns, base, has_names: true };
+        Arrays { features: first, labels, names: names_of_columns, base, has_names: true };
     [names(&mut images), names(&mut arrays)]
+}
+
+/// The labels of an array of features: one array, or several with names.
+enum LabelArrays {
+    One(PathBuf),
+    Named(Vec<(String, PathBuf)>),
+}
+
+/// `labels = "y.npy"`, or `labels = { a = "a.npy", b = "b.npy" }`.
+fn label_arrays(base: &Path) -> impl Form<LabelArrays> {
+    let read = move |item: Item| {
+        if !item.value.is_table() {
+            return array(base).read(item).map(LabelArrays::One);
+        }
+        let place = Item { path: item.path.clone(), value: item.value.clone() };
+        let mut labels = Vec::new();
+        for (name, item) in item.entries("arrays of labels by their names")? {
+            if name.trim().is_empty() || name == "features" || name.contains([',', '=']) {
+                let found = format!("{} cannot be the name of labels", quoted(&name));
+                return Err(place
+                    .fault(found)
+                    .hint("name the labels after what they say, without commas and equals signs"));
+            }
+            labels.push((name, array(base).read(item)?));
+        }
+        match labels.is_empty() {
+            true => Err(place.wrong("one array or more, such as { a = \"a.npy\" }")),
+            false => Ok(LabelArrays::Named(labels)),
+        }
+    };
+    let write = |labels: &LabelArrays| match labels {
+        LabelArrays::One(path) => write_path(path),
+        LabelArrays::Named(labels) => {
+            let entry = |(name, path): &(String, PathBuf)| (name.clone(), write_path(path));
+            inline_table(&labels.iter().map(entry).collect::<Vec<_>>())
+        }
+    };
+    (read, write)
 }
 
 /// The path of an NPY file.

@@ -256,7 +256,7 @@ const FLIPS: &[Flip] = &[
     flip(SOURCES, &[], &["data.sampling=equal"], Trained),
     flip(SOURCES, &[], &["data.sampling.temperature=2"], Trained),
     // [[source]]
-    flip(SOURCES, &[], &["source.0.train=more.csv"], Schema),
+    flip(SOURCES, &[], &["source.0.train=more.csv", "source.0.name=one"], Schema),
     flip(SOURCES, &WHOLE, &["source.0.valid=more.csv"], Watched),
     flip(SOURCES, &WHOLE, &["source.0.test=more.csv"], Watched),
     flip(SOURCES, &[], &["source.0.tasks=[\"t\", \"u\"]"], Schema),

@@ -20,6 +20,7 @@ mod hostile;
 mod hostile_sentences;
 mod images;
 mod interrupted;
+mod labels;
 mod messages;
 mod onnx;
 mod per_task;

@@ -40,7 +40,7 @@ pub fn load_with_cache(
     loading: &Loading,
 ) -> anyhow::Result<Parts> {
     let parts = match &data.train {
-        Source::Table(_) | Source::Npy { .. } | Source::Several(_) => {
+        Source::Table(_) | Source::Npy { .. } | Source::Arrays { .. } | Source::Several(_) => {
             load_table(data, tasks, loading)
         }
         Source::Idx { images, labels } => load_idx(images, labels, data, tasks),
@@ -79,6 +79,8 @@ pub enum DataArgument {
     Stdin,
     /// Two arrays: `FEATURES,LABELS`.
     Arrays(PathBuf, PathBuf),
+    /// An array of features and several of labels with names: `FEATURES,a=LABELS,b=LABELS`.
+    Named(PathBuf, Vec<(String, PathBuf)>),
     /// IDX files: `IMAGES,LABELS` or `IMAGES`.
     Idx(PathBuf, Option<PathBuf>),
     /// A part of the built-in set: `digits-overlay:test`.
@@ -114,12 +116,49 @@ pub fn parse_data_argument(text: &str, input: &Input) -> anyhow::Result<DataArgu
         {
             DataArgument::Arrays(features.into(), labels.into())
         }
+        (Input::Columns { .. }, Some((features, labels)))
+            if is_array(features) && !Path::new(text).exists() && named(labels).is_some() =>
+        {
+            DataArgument::Named(features.into(), named(labels).unwrap_or_default())
+        }
         (Input::Columns { .. }, _) => DataArgument::Table(text.into()),
         (Input::Image { .. }, Some((images, labels))) if !Path::new(text).exists() => {
             DataArgument::Idx(images.into(), Some(labels.into()))
         }
         (Input::Image { .. }, _) => DataArgument::Idx(text.into(), None),
     })
+}
+
+/// Arrays of labels with names, `a=a.npy,b=b.npy`; `None` if the text is something else.
+fn named(text: &str) -> Option<Vec<(String, PathBuf)>> {
+    let one = |text: &str| {
+        let (name, path) = text.split_once('=')?;
+        is_array(path).then(|| (name.to_owned(), PathBuf::from(path)))
+    };
+    text.split(',').map(one).collect()
+}
+
+/// Checks that labels with names are those of a model, and that labels have names if its labels had
+/// some; `given` are the names.
+///
+/// # Errors
+/// 2 with the first name that is not known, or is given twice.
+fn check_names(schema: &Schema, text: &str, given: &[&str]) -> anyhow::Result<()> {
+    let Some(arrays) = &schema.reading.arrays else { return Ok(()) };
+    let known: Vec<&str> = arrays.keys.iter().map(|(name, _)| name.as_str()).collect();
+    let twice = given.iter().enumerate().find(|(at, name)| given[..*at].contains(name));
+    let stray = given.iter().find(|name| !known.contains(name));
+    let found = match (stray, twice) {
+        (Some(name), _) => format!("the model has no labels {}", quoted(name)),
+        (None, Some((_, name))) => format!("the labels {} are given twice", quoted(name)),
+        (None, None) if given.is_empty() && !known.is_empty() => {
+            "the labels of the model have names".to_owned()
+        }
+        (None, None) => return Ok(()),
+    };
+    let hint = format!("write {}", places::with_labels(arrays));
+    let found = format!("--data {}: {found}", quoted(text));
+    Err(Fault::new(crate::fault::Exit::Usage, found).hint(hint).into())
 }
 
 /// Whether a file is an array, by its name.
@@ -152,7 +191,14 @@ pub fn load_with(schema: &Schema, text: &str, labelled: bool) -> anyhow::Result<
         DataArgument::Stdin => {
             keep(read::read_text(std::io::stdin().lock(), "standard input", &options)?)?
         }
+        DataArgument::Named(features, labels) => {
+            let names: Vec<&str> = labels.iter().map(|(name, _)| name.as_str()).collect();
+            check_names(schema, text, &names)?;
+            let labels = if labelled { &labels[..] } else { &[] };
+            keep(read::read_arrays(&features, labels, &options)?)?
+        }
         DataArgument::Arrays(features, labels) => {
+            check_names(schema, text, &[])?;
             let labels = Some(&labels).filter(|_| labelled).map(PathBuf::as_path);
             keep(read::read_pair(&features, labels, &options)?)?
         }

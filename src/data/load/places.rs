@@ -2,8 +2,8 @@
 //! so its columns are named after their places.
 //!
 //! The columns of a pair of arrays are `features.0`, `features.1`, …, and `labels`, or `labels.0`,
-//! … if there are several. The columns of a single array are `0`, `1`, …. The configuration may
-//! give other names. Settings may also call a column after its file, such as `y_train` or
+//! … if there are several. Where arrays of labels have names, their columns are `a`, or `a.0`, …. The
+//! columns of a single array are `0`, `1`, …. The configuration may give other names. Settings may also call a column after its file, such as `y_train` or
 //! `x_train0`.
 
 use std::collections::{HashMap, HashSet};
@@ -43,7 +43,7 @@ impl Columns {
         let place = |at: usize| word.map_or(at.to_string(), |word| format!("{word}.{at}"));
         let mut places: Vec<String> = (0..files.len()).map(place).collect();
         let names = match (given, word, places.len()) {
-            ([], Some("labels"), 1) => vec!["labels".to_owned()],
+            ([], Some(word), 1) if word != "features" => vec![word.to_owned()],
             ([], ..) => places.clone(),
             _ if given.len() == files.len() => given.to_vec(),
             (_, word, width) => {
@@ -67,15 +67,21 @@ impl Columns {
 /// are no arrays, or if their columns are named after files, as in tandem 0.1.0.
 fn columns_of(data: &Data) -> anyhow::Result<Vec<Columns>> {
     let is_named = !(data.names.features.is_empty() && data.names.labels.is_empty());
+    let of = |path: &Path, word: &str, given: &[String]| {
+        let reader = reader_of(path)?.as_arrays();
+        reader.map(|reader| Columns::of(reader, path, Some(word), given)).transpose()
+    };
+    if let Source::Arrays { features, labels } = &data.train {
+        let features = of(features, "features", &data.names.features)?;
+        let labels: Vec<Option<Columns>> =
+            labels.iter().map(|(name, path)| of(path, name, &[])).collect::<anyhow::Result<_>>()?;
+        return Ok(std::iter::once(features).chain(labels).flatten().collect());
+    }
     if data.version == Version::V0_1 && !is_named {
         return Ok(Vec::new());
     }
     match &data.train {
         Source::Npy { features, labels } => {
-            let of = |path: &Path, word: &str, given: &[String]| {
-                let reader = reader_of(path)?.as_arrays();
-                reader.map(|reader| Columns::of(reader, path, Some(word), given)).transpose()
-            };
             let features = of(features, "features", &data.names.features)?;
             let labels = of(labels, "labels", &data.names.labels)?;
             Ok(features.into_iter().chain(labels).collect())
@@ -100,8 +106,17 @@ fn columns_of(data: &Data) -> anyhow::Result<Vec<Columns>> {
 /// columns.
 pub fn arrays(data: &Data) -> anyhow::Result<Option<Arrays>> {
     let mut names = columns_of(data)?.into_iter().map(|columns| columns.names);
-    let features = names.next();
-    Ok(features.map(|features| Arrays { features, labels: names.next().unwrap_or_default() }))
+    let Some(features) = names.next() else { return Ok(None) };
+    let labels: Vec<Vec<String>> = names.collect();
+    let keys = match &data.train {
+        Source::Arrays { labels: arrays, .. } => arrays
+            .iter()
+            .zip(&labels)
+            .map(|((name, _), names)| (name.clone(), names.len()))
+            .collect(),
+        _ => Vec::new(),
+    };
+    Ok(Some(Arrays { features, labels: labels.concat(), keys }))
 }
 
 /// How the files for a model are read, given the settings of its training.
@@ -148,7 +163,14 @@ pub(crate) fn check_labels(schema: &Schema, raw: &Raw) -> anyhow::Result<()> {
         "the array of features has no labels, which the model was trained on as {}",
         some(&arrays.labels)
     );
-    Err(Fault::data(&raw.place, found).hint("give both: --data FEATURES.npy,LABELS.npy").into())
+    Err(Fault::data(&raw.place, found).hint(format!("give both: {}", with_labels(arrays))).into())
+}
+
+/// How the arrays for a model are given with their labels.
+pub(crate) fn with_labels(arrays: &Arrays) -> String {
+    let named: String = arrays.keys.iter().map(|(name, _)| format!(",{name}={name}.npy")).collect();
+    let labels = if named.is_empty() { ",LABELS.npy" } else { &named };
+    format!("--data FEATURES.npy{labels}")
 }
 
 /// Replaces the names of array columns in the settings, so that each column has only one. `None` if

@@ -32,12 +32,12 @@ pub struct Chunks {
     union: Option<(Union, Vec<usize>)>,
 }
 
-/// A file, or two files that are read side by side.
+/// A file, or files that are read side by side.
 enum Files {
     /// One file.
     One(PathBuf, &'static dyn Reader),
-    /// An array of features and one of labels.
-    Pair([PathBuf; 2], &'static dyn ArrayReader),
+    /// An array of features and those of labels, each with its options.
+    Beside(Vec<(PathBuf, Options)>, &'static dyn ArrayReader),
 }
 
 impl Chunks {
@@ -53,10 +53,10 @@ impl Chunks {
         }
         let found = paths(source)?;
         let files = match source {
-            Source::Npy { features, labels } => {
+            Source::Npy { features, .. } | Source::Arrays { features, .. } => {
                 let reader =
                     common_reader(&found)?.as_arrays().ok_or_else(|| no_array(features))?;
-                vec![Files::Pair([features.clone(), labels.clone()], reader)]
+                vec![Files::Beside(with_options(source, &found, options), reader)]
             }
             _ => {
                 let reader = common_reader(&found)?;
@@ -156,9 +156,7 @@ impl Chunks {
 
     fn open(&self, files: &Files) -> anyhow::Result<Box<dyn Chunked>> {
         match files {
-            Files::Pair([features, labels], reader) => {
-                reader.open_pair(features, labels, &self.options)
-            }
+            Files::Beside(arrays, reader) => reader.open_beside(arrays),
             Files::One(path, reader) => reader.open(path, &self.stem, &self.options),
         }
     }
@@ -172,6 +170,19 @@ impl Iterator for Chunks {
     fn next(&mut self) -> Option<anyhow::Result<Raw>> {
         self.read().transpose()
     }
+}
+
+/// The arrays of a source, each with the options by which it is read; `paths` are its files.
+fn with_options(source: &Source, paths: &[PathBuf], options: &Options) -> Vec<(PathBuf, Options)> {
+    let of_label = |number: usize| match source {
+        Source::Arrays { labels, .. } => options.for_key(&labels[number].0),
+        _ => options.for_labels(),
+    };
+    let of = |(at, path): (usize, &PathBuf)| {
+        let options = at.checked_sub(1).map_or_else(|| options.clone(), of_label);
+        (path.clone(), options)
+    };
+    paths.iter().enumerate().map(of).collect()
 }
 
 fn no_array(path: &Path) -> Fault {

@@ -21,6 +21,10 @@ pub fn paths(source: &Source) -> anyhow::Result<Vec<PathBuf>> {
             Ok(paths.concat())
         }
         Source::Npy { features, labels } => Ok(vec![features.clone(), labels.clone()]),
+        Source::Arrays { features, labels } => {
+            let labels = labels.iter().map(|(_, path)| path.clone());
+            Ok(std::iter::once(features.clone()).chain(labels).collect())
+        }
         Source::Idx { .. } | Source::BuiltIn(_) | Source::Folder(_) | Source::Listed { .. } => {
             Err(Fault::config("data", "images have no columns").hint("give a table").into())
         }

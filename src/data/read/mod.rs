@@ -212,6 +212,22 @@ pub fn read_pair(features: &Path, labels: Option<&Path>, options: &Options) -> a
     table.beside(read(&[labels.to_path_buf()], &options.for_labels())?)
 }
 
+/// Reads an array of features and several of labels, each with a name, side by side.
+///
+/// # Errors
+/// The errors of [`read_pair`].
+pub fn read_arrays(
+    features: &Path,
+    labels: &[(String, PathBuf)],
+    options: &Options,
+) -> anyhow::Result<Raw> {
+    let mut table = read(&[features.to_path_buf()], options)?;
+    for (name, path) in labels {
+        table = table.beside(read(&[path.clone()], &options.for_key(name))?)?;
+    }
+    Ok(table)
+}
+
 /// Reads the files of a source that has columns.
 ///
 /// # Errors
@@ -219,6 +235,7 @@ pub fn read_pair(features: &Path, labels: Option<&Path>, options: &Options) -> a
 pub fn read_source(source: &Source, options: &Options) -> anyhow::Result<Raw> {
     match source {
         Source::Npy { features, labels } => read_pair(features, Some(labels), options),
+        Source::Arrays { features, labels } => read_arrays(features, labels, options),
         Source::Several(sources) => read_several(sources, options),
         _ => read(&paths(source)?, options),
     }

@@ -73,13 +73,8 @@ impl ArrayReader for Npy {
         Ok(open_array(path, stem)?.names)
     }
 
-    fn open_pair(
-        &self,
-        features: &Path,
-        labels: &Path,
-        options: &Options,
-    ) -> anyhow::Result<Box<dyn Chunked>> {
-        Ok(Box::new(Pair::open(features, labels, options)?))
+    fn open_beside(&self, arrays: &[(PathBuf, Options)]) -> anyhow::Result<Box<dyn Chunked>> {
+        Ok(Box::new(Beside::open(arrays)?))
     }
 }
 
@@ -532,38 +527,47 @@ fn inexact(place: &str, layout: &ArrayHeader, row: usize, column: usize) -> Faul
     )
 }
 
-/// An array of features and one of labels, which are read side by side.
-pub struct Pair {
-    features: Array<File>,
-    labels: Array<File>,
+/// An array of features and those of labels, which are read side by side.
+pub struct Beside {
+    arrays: Vec<Array<File>>,
 }
 
-impl Pair {
-    /// Opens two arrays.
+impl Beside {
+    /// Opens arrays, each with its options; the first has the features.
     ///
     /// # Errors
     /// 66 if one cannot be read; 65 if one is malformed, or they have different numbers of rows.
-    pub fn open(features: &Path, labels: &Path, options: &Options) -> anyhow::Result<Pair> {
-        let features = open_named(features, &stem(features), options)?;
-        let labels = open_named(labels, &stem(labels), &options.for_labels())?;
-        if labels.rows == features.rows {
-            return Ok(Pair { features, labels });
+    pub fn open(arrays: &[(PathBuf, Options)]) -> anyhow::Result<Beside> {
+        let open = |(path, options): &(PathBuf, Options)| open_named(path, &stem(path), options);
+        let arrays: Vec<Array<File>> = arrays.iter().map(open).collect::<anyhow::Result<_>>()?;
+        let (features, labels) = arrays.split_at(arrays.len().min(1));
+        for (features, labels) in features.iter().flat_map(|f| labels.iter().map(move |l| (f, l))) {
+            if labels.rows != features.rows {
+                let (place, rows) = (features.place(), features.rows);
+                let found = format!("{} rows, {place} has {rows}", labels.rows);
+                let hint = "give two files of the same rows";
+                return Err(Fault::data(labels.place(), found).hint(hint).into());
+            }
         }
-        let found = format!("{} rows, {} has {}", labels.rows, features.place(), features.rows);
-        Err(Fault::data(labels.place(), found).hint("give two files of the same rows").into())
+        Ok(Beside { arrays })
     }
 }
 
-impl Chunked for Pair {
+impl Chunked for Beside {
     fn shape(&self) -> TableShape {
-        self.features.shape()
+        self.arrays.first().map_or_else(TableShape::default, Array::shape)
     }
 
     fn chunk(&mut self, bytes: u64) -> anyhow::Result<Option<Raw>> {
-        let rows = self.features.rows_in(bytes);
-        match (self.features.chunk(rows)?, self.labels.chunk(rows)?) {
-            (Some(features), Some(labels)) => features.beside(labels).map(Some),
-            _ => Ok(None),
+        let rows = self.arrays.first().map_or(1, |features| features.rows_in(bytes));
+        let mut whole: Option<Raw> = None;
+        for array in &mut self.arrays {
+            let Some(chunk) = array.chunk(rows)? else { return Ok(None) };
+            whole = Some(match whole {
+                Some(whole) => whole.beside(chunk)?,
+                None => chunk,
+            });
         }
+        Ok(whole)
     }
 }

@@ -77,16 +77,12 @@ pub trait ArrayReader {
     /// 66 if the file cannot be read; 65 if it is malformed.
     fn column_names(&self, path: &Path, stem: &str) -> anyhow::Result<Vec<String>>;
 
-    /// Opens an array of features and one of labels, to be read side by side in chunks.
+    /// Opens an array of features and those of labels, each with its options, to be read side by
+    /// side in chunks.
     ///
     /// # Errors
     /// The errors of [`Reader::open`], and 65 if the arrays have different numbers of rows.
-    fn open_pair(
-        &self,
-        features: &Path,
-        labels: &Path,
-        options: &Options,
-    ) -> anyhow::Result<Box<dyn Chunked>>;
+    fn open_beside(&self, arrays: &[(PathBuf, Options)]) -> anyhow::Result<Box<dyn Chunked>>;
 }
 
 /// A file that is read in chunks.

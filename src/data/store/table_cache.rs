@@ -149,6 +149,10 @@ fn bare_source(source: &Source) -> Source {
     };
     match source {
         Source::Several(sources) => Source::Several(sources.iter().map(bare).collect()),
+        Source::Arrays { labels, .. } => {
+            let labels = labels.iter().map(|(name, _)| (name.clone(), PathBuf::new())).collect();
+            Source::Arrays { features: PathBuf::new(), labels }
+        }
         _ => Source::Table(Vec::new()),
     }
 }

@@ -37,12 +37,20 @@ pub enum Header {
 impl Options {
     /// The options for an array of labels.
     pub(crate) fn for_labels(&self) -> Options {
-        let labels = |arrays: &Arrays| Arrays {
-            features: arrays.labels.clone(),
-            labels: arrays.labels.clone(),
-        };
-        let arrays = self.arrays.as_ref().filter(|arrays| !arrays.labels.is_empty()).map(labels);
-        Options { arrays, ..self.clone() }
+        self.with_names(self.arrays.as_ref().map_or(&[], |arrays| &arrays.labels))
+    }
+
+    /// The options for one of several arrays of labels, by its name.
+    pub(crate) fn for_key(&self, key: &str) -> Options {
+        let names = self.arrays.as_ref().and_then(|arrays| arrays.of_key(key));
+        self.with_names(names.unwrap_or(&[]))
+    }
+
+    /// The options for an array whose columns have these names, all of them; none = it has no names.
+    fn with_names(&self, names: &[String]) -> Options {
+        let named =
+            || Arrays { features: names.to_vec(), labels: names.to_vec(), keys: Vec::new() };
+        Options { arrays: (!names.is_empty()).then(named), ..self.clone() }
     }
 }
 

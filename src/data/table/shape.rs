@@ -34,7 +34,7 @@ impl CellKind {
 }
 
 /// Names and kinds of the columns of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TableShape {
     /// The file, for messages.
     pub place: String,
