@@ -11,8 +11,8 @@ use super::keys::toml::{inline_table, quote, texts as list_of_texts};
 use super::keys::{Key, Keyed, Pass, entries as entries_of, names, read};
 use super::notation::{Dates, Decimal};
 use super::sentences::{self, SENTENCE, Sentences};
-use super::several::{Sampling, TaskSource, sampling, sources};
-use super::source::{ArrayNames, FORMATS, NO_COLUMNS, Source, part, train};
+use super::several::{Sampling, sampling, sources};
+use super::source::{ArrayNames, FORMATS, NO_COLUMNS, Source, TaskSource, part, train};
 use super::version::Version;
 use crate::fault::quoted;
 

@@ -67,10 +67,10 @@ impl Feature {
     /// A category of more values gets vectors unless it is told otherwise; default of `max_values`
     /// where it gets inputs.
     pub const MAX_ONE_HOT: usize = 256;
-    /// Default of `slots`.
-    pub const SLOTS: usize = 32;
-    /// Default length of the vector of a word.
-    const WORD_WIDTH: usize = 32;
+    /// Default of `min_count` for words.
+    pub const MIN_TEXTS: usize = 1;
+    /// `slots` of tandem 0.1.0.
+    const SLOTS: usize = 32;
     /// Largest length of a vector without `embed`.
     const MAX_AUTO: usize = 64;
 
@@ -111,9 +111,28 @@ impl Feature {
         })
     }
 
+    /// `max_values` of words, or its default.
+    pub fn max_words(&self) -> usize {
+        let has_inputs = self.embed == Some(Embed::Width(0));
+        self.max_values.unwrap_or(if has_inputs { 1024 } else { 1 << 16 })
+    }
+
+    /// Whether words are hashed to buckets, rather than known one by one: tandem 0.1.0 knew none,
+    /// and n-grams are too many.
+    pub fn is_hashed(&self, version: Version) -> bool {
+        version == Version::V0_1 || self.buckets.is_some() || self.ngrams.unwrap_or(0) > 0
+    }
+
     /// `buckets`, or its default, for the same reason.
-    pub fn buckets(&self) -> usize {
-        self.buckets.unwrap_or(if self.embed == Some(Embed::Width(0)) { 1024 } else { 4096 })
+    pub fn buckets(&self, version: Version) -> usize {
+        let of_vectors = if version == Version::V0_1 { 4096 } else { 1 << 15 };
+        let has_inputs = self.embed == Some(Embed::Width(0));
+        self.buckets.unwrap_or(if has_inputs { 1024 } else { of_vectors })
+    }
+
+    /// `slots`, or its default; `None` = found from the training texts.
+    pub fn slots(&self, version: Version) -> Option<usize> {
+        self.slots.or((version == Version::V0_1).then_some(Feature::SLOTS))
     }
 
     /// Length of the learned vector of each value, given the number of values n; 0 = one input per
@@ -130,8 +149,12 @@ impl Feature {
     }
 
     /// Length of the learned vector of a word; 0 = one input per bucket.
-    pub fn word_width(&self) -> usize {
-        if let Some(Embed::Width(width)) = self.embed { width } else { Feature::WORD_WIDTH }
+    pub fn word_width(&self, version: Version) -> usize {
+        match self.embed {
+            Some(Embed::Width(width)) => width,
+            _ if version == Version::V0_1 => 32,
+            _ => 16,
+        }
     }
 }
 
@@ -187,9 +210,14 @@ impl Keyed for Statement<'_> {
         for_types(pass.key("scale"), kind, &[Numeric])
             .maybe(&mut feature.scale, &word::<Scale>())?;
         for_types(pass.key("clip"), kind, &[Numeric]).maybe(&mut feature.clip, &clip())?;
-        for_types(pass.key("min_count"), kind, &[Category])
+        let is_hashed = kind == Some(Text)
+            && (feature.is_hashed(self.version) || pass.has("buckets") || pass.has("ngrams"));
+        let hashed = "words are hashed to buckets, so none is counted";
+        for_types(pass.key("min_count"), kind, &[Category, Text])
+            .only(!is_hashed, hashed)
             .maybe(&mut feature.min_count, &size(1..=MOST))?;
-        for_types(pass.key("max_values"), kind, &[Category])
+        for_types(pass.key("max_values"), kind, &[Category, Text])
+            .only(!is_hashed, hashed)
             .maybe(&mut feature.max_values, &size(1..=MOST_INPUTS))?;
         for_types(pass.key("buckets"), kind, &[Text])
             .maybe(&mut feature.buckets, &size(1..=MOST_INPUTS))?;
@@ -231,9 +259,14 @@ impl Feature {
             }
             Some(FeatureKind::Text) => {
                 self.embed.get_or_insert(Embed::Auto);
-                self.buckets = Some(self.buckets());
-                self.slots.get_or_insert(Feature::SLOTS);
-                self.ngrams.get_or_insert(0);
+                self.slots = self.slots(version);
+                if self.is_hashed(version) {
+                    self.buckets = Some(self.buckets(version));
+                    self.ngrams.get_or_insert(0);
+                } else {
+                    self.min_count.get_or_insert(Feature::MIN_TEXTS);
+                    self.max_values = Some(self.max_words());
+                }
             }
             Some(FeatureKind::Binary | FeatureKind::Date | FeatureKind::Ignore) | None => {}
         }

@@ -12,8 +12,9 @@ use super::keys::item::Result;
 use super::keys::overrides;
 use super::keys::section::Section;
 use super::{
-    Architecture, Balance, Balancer, BatchSize, Config, Data, Sampling, Task, TaskKind, Train,
-    Trunk, Version, architecture, augment, balance, coupling, data, feature, keys, known, several,
+    Architecture, Balance, Balancer, BatchSize, Config, Data, Sampling, Source, Task, TaskKind,
+    Train, Trunk, Version, architecture, augment, balance, coupling, data, feature, keys, known,
+    several,
     task, train,
 };
 use crate::fault::{Exit, Fault, address, quoted};
@@ -98,7 +99,9 @@ fn config(table: Table, base: &Path) -> Result<Config> {
     let trunk: Trunk = read_section(&mut root, "trunk")?;
     let tasks = task::tasks(&mut root, trunk.activation, (version, data.sentences.is_some()))?;
     check_columns(&data, &tasks)?;
-    several::settle(&mut data, &tasks)?;
+    if let Source::Several(sources) = &mut data.train {
+        several::settle(sources, &tasks)?;
+    }
     let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
     let couplings = coupling::couplings(&mut root, &names)?;
     if version >= Version::V0_2

@@ -1,7 +1,7 @@
 //! `[[source]]`: data sets of their own for some of the tasks, and how batches are drawn from them.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::keys::alike::choices;
 use super::keys::form::{Form, number, text, texts};
@@ -9,35 +9,9 @@ use super::keys::item::{Item, POSITIVE, Result};
 use super::keys::section::Section;
 use super::keys::toml::{inline_table, quote};
 use super::keys::{Keyed, Pass, entries as entries_of, names, read};
-use super::source::{Source, tables};
-use super::{Data, Task};
+use super::source::{TaskSource, tables};
+use super::task::Task;
 use crate::fault::{Fault, quoted};
-
-/// `[[source]]`: a table of its own, and the tasks that it labels.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TaskSource {
-    /// Name in messages; by default that of its first file, without the ending.
-    pub name: String,
-    /// Files, or patterns of files, whose rows train, or are split.
-    pub train: Vec<PathBuf>,
-    /// Files whose rows validate; empty = none.
-    pub valid: Vec<PathBuf>,
-    /// Files whose rows test; empty = none.
-    pub test: Vec<PathBuf>,
-    /// Names of the tasks that its rows label.
-    pub tasks: Vec<String>,
-    /// Weight of the source in the drawing of rows; `None` = 1, or as `data.sampling` says.
-    pub weight: Option<f64>,
-    /// Label columns of the tasks that it does not label: their cells count as blank.
-    pub hidden: Vec<String>,
-}
-
-impl TaskSource {
-    /// Whether it has files of its own to validate or to test on; then it is not split.
-    pub fn has_parts(&self) -> bool {
-        !(self.valid.is_empty() && self.test.is_empty())
-    }
-}
 
 /// `data.sampling`: how rows are drawn from several sources.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -129,8 +103,10 @@ pub(super) fn keys() -> [Vec<&'static str>; 2] {
 }
 
 /// Checks the sources against the tasks, and finds the label columns that each does not label.
-pub(super) fn settle(data: &mut Data, tasks: &[Task]) -> Result<()> {
-    let Source::Several(sources) = &mut data.train else { return Ok(()) };
+pub(super) fn settle(sources: &mut [TaskSource], tasks: &[Task]) -> Result<()> {
+    if sources.is_empty() {
+        return Ok(());
+    }
     let all: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
     for (number, source) in sources.iter_mut().enumerate() {
         let place = format!("source.{number}.tasks");

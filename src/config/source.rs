@@ -9,7 +9,6 @@ use super::keys::item::{Item, Result};
 use super::keys::section::Section;
 use super::keys::toml::{inline_table, list, quote, texts};
 use super::keys::{Keyed, Pass, entries, names, read};
-use super::several::TaskSource;
 use crate::fault::{Fault, quoted};
 
 /// Data sets that the program carries with it; each has its own training, validation and test part.
@@ -104,6 +103,32 @@ impl Source {
     /// The sources of `[[source]]`; empty if rows come from elsewhere.
     pub fn several(&self) -> &[TaskSource] {
         if let Source::Several(sources) = self { sources } else { &[] }
+    }
+}
+
+/// `[[source]]`: a table of its own, and the tasks that it labels.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TaskSource {
+    /// Name in messages; by default that of its first file, without the ending.
+    pub name: String,
+    /// Files, or patterns of files, whose rows train, or are split.
+    pub train: Vec<PathBuf>,
+    /// Files whose rows validate; empty = none.
+    pub valid: Vec<PathBuf>,
+    /// Files whose rows test; empty = none.
+    pub test: Vec<PathBuf>,
+    /// Names of the tasks that its rows label.
+    pub tasks: Vec<String>,
+    /// Weight of the source in the drawing of rows; `None` = 1, or as `data.sampling` says.
+    pub weight: Option<f64>,
+    /// Label columns of the tasks that it does not label: their cells count as blank.
+    pub hidden: Vec<String>,
+}
+
+impl TaskSource {
+    /// Whether it has files of its own to validate or to test on; then it is not split.
+    pub fn has_parts(&self) -> bool {
+        !(self.valid.is_empty() && self.test.is_empty())
     }
 }
 

@@ -5,9 +5,12 @@ use super::layout::{Block, Layout};
 use super::loss::Loss;
 use super::network::{Head, Network, initial_variance};
 use crate::config::Init;
-use crate::data::Input;
 use crate::data::encode::seen::Seen;
+use crate::data::{Encoding, Input};
 use crate::rng::{Purpose, normal, uniform};
+
+/// Deviation of the initial numbers of the vectors of words.
+const WORD_DEVIATION: f64 = 0.001;
 
 /// The arena of initial parameters: weights are normal with the variance of [`initial_variance`],
 /// biases are zero. Vectors of embeddings are normal with variance 1 / width: so their length is
@@ -77,6 +80,19 @@ pub fn start_counts_at_mean(arena: &mut [f32], layout: &Layout, network: &Networ
         if let Some(Head { loss: Loss::Poisson { factor }, .. }) = head {
             let bias = &layout.blocks[layer.weight + 1];
             arena[bias.offset..][..bias.len].fill(factor.0.recip().ln() as f32);
+        }
+    }
+}
+
+/// Makes the vectors of words small, so that a word counts for nothing until it has learned
+/// something: else the random vectors of rare words, of which a text has many, are fitted instead.
+pub fn shrink_words(arena: &mut [f32], layout: &Layout, input: &Input) {
+    let Input::Columns { columns } = input else { return };
+    let learned = columns.iter().filter(|column| column.vectors() > 0);
+    for (column, block) in learned.zip(layout.embeddings()) {
+        if matches!(column.encoding, Encoding::Text { .. }) {
+            let factor = (WORD_DEVIATION * (block.shape[1] as f64).sqrt()) as f32;
+            arena[block.offset..][..block.len].iter_mut().for_each(|value| *value *= factor);
         }
     }
 }

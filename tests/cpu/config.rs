@@ -1676,14 +1676,20 @@ fn a_type_brings_the_defaults_of_its_keys_along() {
     let one_hot = Feature { max_values: Some(256), embed: Some(Embed::Width(0)), ..category };
     assert_eq!(feature("type = \"category\"\nembed = 0"), one_hot);
     let text = Feature {
-        buckets: Some(4096),
-        slots: Some(32),
-        ngrams: Some(0),
+        min_count: Some(1),
+        max_values: Some(65536),
         embed: Some(Embed::Auto),
         ..of(FeatureKind::Text)
     };
     assert_eq!(feature("type = \"text\"\nembed = \"auto\""), text);
-    let spread_out = Feature { buckets: Some(1024), embed: Some(Embed::Width(0)), ..text };
+    let hashed = Feature {
+        buckets: Some(32768),
+        ngrams: Some(3),
+        embed: Some(Embed::Auto),
+        ..of(FeatureKind::Text)
+    };
+    assert_eq!(feature("type = \"text\"\nngrams = 3"), hashed);
+    let spread_out = Feature { max_values: Some(1024), embed: Some(Embed::Width(0)), ..text };
     assert_eq!(feature("type = \"text\"\nembed = 0"), spread_out);
     assert_eq!(
         (feature("embed = 8"), feature("embed = \"auto\"")),

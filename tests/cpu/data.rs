@@ -630,7 +630,7 @@ fn a_row_of_text_is_its_words_in_slots() {
     let scale = (0.3f64).sqrt() as f32;
     assert_eq!(
         columns_of(&parts)[0].encoding,
-        Encoding::Text { buckets: 50, slots: 5, ngrams: 0, scale, embed: 0 }
+        Encoding::Text { buckets: 50, slots: 5, ngrams: 0, scale, embed: 0, words: Vec::new() }
     );
     let (words, slots) = cells(&parts.train);
     let rows: Vec<&[u32]> = words.chunks(slots).collect();
@@ -663,7 +663,8 @@ fn spreads_cover_all_slots_and_inputs_in_order() {
             i % 3
         );
     }
-    let one_hot = Feature { embed: Some(Embed::Width(0)), ..Feature::new("w") };
+    let embed = Some(Embed::Width(0));
+    let one_hot = Feature { embed, min_count: Some(2), ..Feature::new("w") };
     let parts =
         csv_parts(&text, |data: &mut Data| data.features = vec![one_hot], &[task("y", "y")]);
     let (mut slot, mut input) = (0, 0);
@@ -676,9 +677,9 @@ fn spreads_cover_all_slots_and_inputs_in_order() {
         assert!(spread.codes || spread.slots == spread.width);
         (slot, input) = (slot + spread.slots, input + spread.width);
     }
-    // Number and indicator; 5 values and the unknown one; 6 for a date; 1024 buckets; one of two
-    // values.
-    assert_eq!((slot, input), (2 + 1 + 6 + 32 + 1, 2 + 6 + 6 + 1024 + 1));
+    // Number and indicator; 5 values and the unknown one; 6 for a date; five words that are in
+    // two texts or more; one of two values.
+    assert_eq!((slot, input), (2 + 1 + 6 + 5 + 1, 2 + 6 + 6 + 5 + 1));
     assert_eq!((cells(&parts.train).1, parts.schema.input.width()), (slot, input));
     let text = serde_json::to_string(&parts.schema).unwrap();
     assert_eq!(serde_json::from_str::<Schema>(&text).unwrap(), parts.schema);

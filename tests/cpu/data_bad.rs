@@ -1232,7 +1232,7 @@ fn a_schema_that_contradicts_itself() {
         &mut columns(schema)[0].encoding
     }
     fn words(buckets: usize, slots: usize, ngrams: usize, scale: f32) -> Encoding {
-        Encoding::Text { buckets, slots, ngrams, scale, embed: 0 }
+        Encoding::Text { buckets, slots, ngrams, scale, embed: 0, words: Vec::new() }
     }
     fn kind(schema: &mut Schema, kind: TaskKind) -> &mut Target {
         schema.targets[0].kind = kind;

@@ -33,6 +33,7 @@ mod sentences;
 mod shell;
 mod sources;
 mod sweep;
+mod texts;
 mod together;
 mod tracking;
 mod undefined;

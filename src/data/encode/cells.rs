@@ -1,9 +1,11 @@
 //! Encodes the cells of a table as slots, from which the inputs of the network are made. A slot is
 //! a u32: the bits of an f32, or a code.
 
+use std::collections::HashMap;
 use std::f64::consts::TAU;
 
 use crate::data::encode::fit::read_date;
+use crate::data::encode::vocabulary::codes as codes_of_words;
 use crate::data::table::raw::Raw;
 use crate::data::table::view::{ByName, Cell, View};
 use crate::data::value::alike::Lookup;
@@ -22,6 +24,8 @@ struct Coder<'c> {
     view: View<'c>,
     /// The codes of known values (category, binary).
     known: Lookup<'c>,
+    /// The codes of known words (text); empty if words are hashed.
+    words: HashMap<&'c str, u32>,
     /// Its first slot in a row, and its number of slots.
     place: (usize, usize),
 }
@@ -42,7 +46,9 @@ pub fn features(
     let mut coders = Vec::with_capacity(columns.len());
     for column in columns {
         let view = index.of(column, blank_words).ok_or_else(|| missing(raw, column))?;
-        coders.push(Coder { column, view, known: column.known(), place: (slots, column.slots()) });
+        let (known, place) = (column.known(), (slots, column.slots()));
+        let words = column.words().iter().map(String::as_str).zip(0..).collect();
+        coders.push(Coder { column, view, known, words, place });
         slots += column.slots();
     }
     let mut values = vec![0; rows.len() * slots];
@@ -105,7 +111,7 @@ fn encode<'w>(
             for (row, place) in rows {
                 place.fill(NO_CODE);
                 let mut free = place.iter_mut();
-                view.words(row, &hashing, |bucket| {
+                codes_of_words(view, row, &hashing, &coder.words, |bucket| {
                     // It returns `false` when there is no free slot left.
                     free.next().map(|slot| *slot = bucket).is_some()
                 });

@@ -6,12 +6,12 @@ use std::cmp::Ordering;
 
 use crate::config::{Feature, FeatureKind, Scale, Version};
 use crate::data::Encoding;
+use crate::data::encode::vocabulary;
 use crate::data::table::view::{Cell, Distinct, View};
 use crate::data::value::alike::respelt_notice;
 use crate::data::value::dates::Date;
 use crate::data::value::meaning::{Meaning, SLIPS, TextKind};
 use crate::data::value::range::{Range, mean};
-use crate::data::value::words::Hashing;
 use crate::fault::{Fault, quoted};
 
 /// A column with at most this many values is one of categories, however few rows there are.
@@ -51,7 +51,7 @@ pub fn fit(
         None => guess(view, rows, meaning),
     };
     check_settings(feature, kind)?;
-    let mut notice = None;
+    let (mut notice, mut cut) = (None, None);
     let distinct = || {
         let distinct = distinct.unwrap_or_else(|| values(view, rows, meaning));
         notice = respelt_notice(&format!("column {}", quoted(view.name)), &distinct.respelt);
@@ -65,11 +65,17 @@ pub fn fit(
         FeatureKind::Category => category(&distinct(), feature, meaning),
         FeatureKind::Binary => binary(&distinct(), feature)?,
         FeatureKind::Date => date(view, rows, version)?,
-        FeatureKind::Text => text(view, rows, feature),
+        FeatureKind::Text => {
+            let fitted = vocabulary::fit(view, rows, feature, version);
+            fitted.map_or_else(Fitted::Dropped, |(encoding, notice)| {
+                cut = notice;
+                Fitted::Encoding(encoding)
+            })
+        }
         FeatureKind::Ignore => Fitted::Dropped("is ignored".into()),
     };
     // For a dropped column the reason is notice enough.
-    let notice = notice.filter(|_| matches!(fitted, Fitted::Encoding(_)));
+    let notice = notice.or(cut).filter(|_| matches!(fitted, Fitted::Encoding(_)));
     Ok((fitted, notice))
 }
 
@@ -80,8 +86,8 @@ fn check_settings(feature: &Feature, kind: FeatureKind) -> anyhow::Result<()> {
         ("decimal", feature.decimal.is_some(), &[FeatureKind::Numeric]),
         ("dates", feature.dates.is_some(), &[FeatureKind::Date]),
         ("clip", feature.clip.is_some(), &[FeatureKind::Numeric]),
-        ("min_count", feature.min_count.is_some(), &[FeatureKind::Category]),
-        ("max_values", feature.max_values.is_some(), &[FeatureKind::Category]),
+        ("min_count", feature.min_count.is_some(), &[FeatureKind::Category, FeatureKind::Text]),
+        ("max_values", feature.max_values.is_some(), &[FeatureKind::Category, FeatureKind::Text]),
         ("embed", feature.embed.is_some(), &[FeatureKind::Category, FeatureKind::Text]),
         ("buckets", feature.buckets.is_some(), &[FeatureKind::Text]),
         ("slots", feature.slots.is_some(), &[FeatureKind::Text]),
@@ -331,33 +337,6 @@ pub(crate) fn read_date(view: &View, row: usize, cell: Cell) -> Result<Date, Fau
             quoted(&text)
         );
         view.fault(row, format!("{} is not a date", quoted(&text)), hint)
-    })
-}
-
-fn text(view: &View, rows: &[u32], feature: &Feature) -> Fitted {
-    let (buckets, slots) = (feature.buckets(), feature.slots.unwrap_or(Feature::SLOTS));
-    let hashing = Hashing { buckets, ngrams: feature.ngrams.unwrap_or(0) };
-    let (mut words, mut filled) = (0, 0);
-    for row in rows.iter().map(|&row| row as usize) {
-        let mut found = 0;
-        view.words(row, &hashing, |_| {
-            found += 1;
-            found < slots
-        });
-        words += found;
-        filled += usize::from(found > 0);
-    }
-    if filled == 0 {
-        return Fitted::Dropped("has no word in any row of the training part".into());
-    }
-    // With this scale the inputs of a row with an average number of words have a norm of about 1.
-    let scale = (filled as f64 / words as f64).sqrt() as f32;
-    Fitted::Encoding(Encoding::Text {
-        buckets,
-        slots,
-        ngrams: hashing.ngrams,
-        scale,
-        embed: feature.word_width(),
     })
 }
 

@@ -8,3 +8,4 @@ pub mod outside;
 pub mod per_mean;
 pub mod seen;
 pub mod tags;
+pub mod vocabulary;

@@ -112,14 +112,14 @@ pub fn parse_data_argument(text: &str, input: &Input) -> anyhow::Result<DataArgu
     Ok(match (input, text.split_once(',')) {
         (Input::Columns { .. }, _) if text == "-" => DataArgument::Stdin,
         (Input::Columns { .. }, Some((features, labels)))
+            if is_array(features) && !Path::new(labels).exists() && named(labels).is_some() =>
+        {
+            DataArgument::Named(features.into(), named(labels).unwrap_or_default())
+        }
+        (Input::Columns { .. }, Some((features, labels)))
             if is_array(features) && is_array(labels) && !Path::new(text).exists() =>
         {
             DataArgument::Arrays(features.into(), labels.into())
-        }
-        (Input::Columns { .. }, Some((features, labels)))
-            if is_array(features) && !Path::new(text).exists() && named(labels).is_some() =>
-        {
-            DataArgument::Named(features.into(), named(labels).unwrap_or_default())
         }
         (Input::Columns { .. }, _) => DataArgument::Table(text.into()),
         (Input::Image { .. }, Some((images, labels))) if !Path::new(text).exists() => {

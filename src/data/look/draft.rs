@@ -48,12 +48,13 @@ struct Sizes {
     layers: &'static str,
     batch: usize,
     epochs: usize,
+    rate: &'static str,
 }
 
 impl Sizes {
     /// Batches grow with the rows. The number of epochs gives a certain number of steps, within
     /// bounds.
-    fn of(rows: usize) -> Sizes {
+    fn of(rows: usize, is_text: bool) -> Sizes {
         let (layers, batch, steps) = match rows {
             0..=499 => ("[256, 256]", 32, 4000),
             500..=9_999 => ("[256, 256]", 64, 8000),
@@ -61,7 +62,12 @@ impl Sizes {
             100_000..=1_999_999 => ("[128, 128]", 256, 3000),
             _ => ("[128, 128]", 1024, 3000),
         };
-        Sizes { layers, batch, epochs: (steps * batch / rows.max(1)).clamp(3, 300) }
+        let epochs = (steps * batch / rows.max(1)).clamp(3, 300);
+        // The vectors of words are learned too fast at other rates, and in a few epochs.
+        match is_text {
+            true => Sizes { layers, batch, epochs: epochs.min(20), rate: "3e-4" },
+            false => Sizes { layers, batch, epochs, rate: "3e-3" },
+        }
     }
 }
 
@@ -98,7 +104,7 @@ impl Draft<'_> {
             writeln!(out, "\n[architecture]                   # how the tasks share the network")?;
             writeln!(out, "kind = \"shared\"                  # others: docs/architectures.md")?;
         }
-        let sizes = Sizes::of(survey.rows);
+        let sizes = Sizes::of(survey.rows, self.is_text());
         writeln!(out, "\n[trunk]                          # the layers that all tasks share")?;
         writeln!(out, "layers = {}", sizes.layers)?;
         writeln!(out, "activation = \"relu\"              # relu, tanh, gelu, silu, identity")?;
@@ -172,6 +178,16 @@ impl Draft<'_> {
                 )
             },
         )
+    }
+
+    /// Whether half of the features or more are texts.
+    fn is_text(&self) -> bool {
+        let features =
+            self.survey.columns.iter().filter(|c| !self.is_target(c) && !self.is_ignored(c));
+        let (texts, all) = features.fold((0, 0), |(texts, all), column| {
+            (texts + usize::from(column.kind == FeatureKind::Text), all + 1)
+        });
+        texts > 0 && 2 * texts >= all
     }
 
     /// How cells are read, as far as it was given or found.
@@ -375,7 +391,7 @@ impl Draft<'_> {
     fn training(&self, sizes: &Sizes, out: &mut String) -> std::fmt::Result {
         writeln!(out, "\n[optimizer]")?;
         writeln!(out, "kind = \"adamw\"                   # adam, adamw, sgd")?;
-        writeln!(out, "learning_rate = 3e-3")?;
+        writeln!(out, "learning_rate = {}", sizes.rate)?;
         writeln!(out, "weight_decay = 0.1")?;
         writeln!(
             out,

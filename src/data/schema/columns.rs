@@ -33,6 +33,11 @@ impl Column {
         Lookup::new(values.iter().map(String::as_str).zip(0..))
     }
 
+    /// The known words of a column of texts; empty if words are hashed.
+    pub fn words(&self) -> &[String] {
+        if let Encoding::Text { words, .. } = &self.encoding { words } else { &[] }
+    }
+
     /// Number of inputs that are made from it.
     pub fn width(&self) -> usize {
         (2 * self.window + 1) * self.unit()
@@ -156,7 +161,20 @@ impl Column {
             Encoding::Span => return None,
             Encoding::Binary { mean, .. } if (0.0..=1.0).contains(mean) => return None,
             Encoding::Binary { mean, .. } => format!("a mean of {mean}, expected 0 to 1"),
-            Encoding::Text { buckets, slots, ngrams, scale, .. } => {
+            Encoding::Text { buckets, words, .. }
+                if !words.is_empty() && words.len() != *buckets =>
+            {
+                format!("{} words, expected {buckets}", words.len())
+            }
+            Encoding::Text { buckets, slots, ngrams, scale, words, .. } => {
+                let mut seen = HashSet::new();
+                if let Some(word) = words.iter().find(|word| !seen.insert(word.as_str())) {
+                    return Some(format!(
+                        "column {}: the word {} stands twice",
+                        quoted(&self.name),
+                        quoted(word)
+                    ));
+                }
                 let fits = (1..=MAX_BUCKETS).contains(buckets)
                     && (1..=MAX_SLOTS).contains(slots)
                     && *ngrams <= MAX_NGRAMS;

@@ -326,9 +326,9 @@ pub enum Encoding {
     /// The place of a token in its sentence: the number of tokens before it, and 65,536 times that
     /// of those behind it. It gives no inputs, but says where the windows of others end.
     Span,
-    /// The words of a text, and perhaps its character n-grams, are hashed to buckets (see
-    /// `value/words.rs`). Each bucket has an input that counts them, or a learned vector; the
-    /// vectors are summed.
+    /// The known words of a text; or all words, and perhaps their character n-grams, hashed to
+    /// buckets (see `value/words.rs`). Each known word or bucket has an input that counts it, or a
+    /// learned vector; the vectors are summed.
     Text {
         /// Number of inputs or vectors.
         buckets: usize,
@@ -341,6 +341,10 @@ pub enum Encoding {
         /// Width of a learned vector; 0 = each bucket is an input.
         #[serde(default, skip_serializing_if = "is_zero")]
         embed: usize,
+        /// The known words, one for each input or vector; others count for nothing. If there are
+        /// none, words are hashed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        words: Vec<String>,
     },
 }
 

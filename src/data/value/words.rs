@@ -1,5 +1,18 @@
-//! Hashes the words of a text, and the character n-grams of its words, to numbers of buckets, so
-//! that a model need not store any words.
+//! The words of a text; and their hashes, and those of their character n-grams, as numbers of
+//! buckets, so that a model need not store any words.
+
+/// Calls `take` with each word of a text (a run of letters and digits, in lower case), until it
+/// returns `false`.
+pub fn each_word(text: &str, mut take: impl FnMut(&str) -> bool) {
+    let mut word = String::new();
+    for piece in text.split(|c: char| !c.is_alphanumeric()).filter(|piece| !piece.is_empty()) {
+        word.clear();
+        word.extend(piece.chars().flat_map(char::to_lowercase));
+        if !take(&word) {
+            return;
+        }
+    }
+}
 
 /// How words become numbers of buckets. Stored models depend on every bit of this.
 #[derive(Clone, Copy, Debug)]
@@ -14,16 +27,12 @@ impl Hashing {
     /// Calls `take` with the bucket of each word (a run of letters and digits, in lower case) and
     /// of each n-gram of `<word>`, until it returns `false`.
     pub fn buckets(&self, text: &str, mut take: impl FnMut(u32) -> bool) {
-        let mut word = String::new();
-        for piece in text.split(|c: char| !c.is_alphanumeric()).filter(|piece| !piece.is_empty()) {
-            word.clear();
-            word.push('<');
-            word.extend(piece.chars().flat_map(char::to_lowercase));
-            word.push('>');
-            if !take(self.bucket(0, &word)) || !self.grams(&word, &mut take) {
-                return;
-            }
-        }
+        let mut marked = String::new();
+        each_word(text, |word| {
+            marked.clear();
+            marked.extend(["<", word, ">"]);
+            take(self.bucket(0, &marked)) && self.grams(&marked, &mut take)
+        });
     }
 
     /// Calls `take` with the n-grams of a word in its brackets; returns whether `take` wants more.

@@ -49,9 +49,13 @@ fn encoding_of(encoding: &Encoding) -> Option<String> {
                  of the month, sine and cosine of the weekday{hour}{blank}"
             ))
         }
-        Encoding::Text { buckets, .. } => {
+        Encoding::Text { buckets, words, .. } if words.is_empty() => {
             Some(format!("a text as the number of its words in each of {buckets} buckets"))
         }
+        Encoding::Text { words, .. } => Some(format!(
+            "a text as how often each of the {} words of schema.json occurs in it",
+            words.len()
+        )),
         _ => None,
     }
 }

@@ -226,12 +226,17 @@ def bucket(text, salt, buckets):
 
 
 def words(column, cells):
-    """How often each bucket occurs among the words and n-grams of a cell, times the scale."""
+    """How often each known word or bucket occurs in a cell, times the scale."""
     x, n = np.zeros((len(cells), column["buckets"])), column["ngrams"]
+    codes = {word: code for code, word in enumerate(column.get("words", []))}
     for row, cell in zip(x, cells):
         found, blank = [], cell in column["missing"] or cell in NO_WORDS
         for piece in re.findall(r"[^\W_]+", "" if blank else cell):
-            word = "<" + "".join(c.lower() for c in piece) + ">"
+            word = "".join(c.lower() for c in piece)
+            if codes:
+                found += [codes[word]] if word in codes else []
+                continue
+            word = f"<{word}>"
             found.append(bucket(word, 0, column["buckets"]))
             grams = [word[i : i + n] for i in range(len(word) - n + 1)] if n else []
             found += [bucket(gram, 1, column["buckets"]) for gram in grams]

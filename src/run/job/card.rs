@@ -212,10 +212,16 @@ fn becomes(column: &Column) -> String {
             format!("years, and points on circles{}", of_blanks(indicator))
         }
         Encoding::Span => "the place of the token in its sentence, for windows".to_owned(),
-        Encoding::Text { buckets, embed, .. } => match embed {
-            0 => format!("words in {buckets} buckets, one input each"),
-            width => format!("words in {buckets} buckets, a learned vector of {width} each"),
-        },
+        Encoding::Text { buckets, embed, words, .. } => {
+            let what = match words.len() {
+                0 => format!("words in {buckets} buckets"),
+                known => format!("{known} known words"),
+            };
+            match embed {
+                0 => format!("{what}, one input each"),
+                width => format!("{what}, a learned vector of {width} each"),
+            }
+        }
     }
 }
 

@@ -263,6 +263,7 @@ impl Plan {
         // In tandem 0.1.0 counts started at a rate of 1, and inputs that no training row uses had
         // random weights.
         if self.config.data.version >= Version::V0_2 {
+            init::shrink_words(&mut arena, &self.layout, &self.parts.schema.input);
             init::start_counts_at_mean(&mut arena, &self.layout, &self.network);
             let seen = Seen::of(&self.parts.schema.input, &self.parts.train)?;
             seen.iter().for_each(|seen| init::zero_unseen(&mut arena, &self.layout, seen));
