@@ -110,7 +110,7 @@ pub struct Parts {
     /// (file or name of a built-in set, BLAKE3 in hex) of everything that was read, for
     /// `environment.json`.
     pub hashes: Vec<(String, String)>,
-    /// The sources of the training part, in the order of their rows; empty if there are not several.
+    /// The sources of the training part, in the order of their rows; empty if there is but one.
     pub sources: Vec<SourceRows>,
     /// What the user should know about the data, such as which columns were dropped and which
     /// nearly determine a label.

@@ -17,8 +17,8 @@ use tandem::fault::{Exit, exit_of, hint_of};
 const CSV: &str = "[data]\ntrain = \"x.csv\"\n";
 const IDX: &str = "[data]\ntrain = { images = \"i.gz\", labels = \"l.gz\" }\n";
 const DIGITS: &str = "[data]\ntrain = \"digits-overlay\"\n";
-const SOURCES: &str = "[data]\n[[source]]\ntrain = \"x.csv\"\ntasks = [\"left\"]\n[[source]]\ntrain = \
-                       \"y.csv\"\ntasks = [\"right\"]\n";
+const SOURCES: &str = "[data]\n[[source]]\ntrain = \"x.csv\"\ntasks = [\"left\"]\n[[source]]\n\
+                       train = \"y.csv\"\ntasks = [\"right\"]\n";
 const NPY: &str = "[data]\ntrain = { features = \"x.npy\", labels = \"y.npy\" }\n";
 const CONLL: &str = "[data]\ntrain = \"x.conll\"\n";
 const FOLDER: &str = "[data]\ntrain = { folder = \"f\" }\n";

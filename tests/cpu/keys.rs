@@ -77,9 +77,9 @@ const LISTED: &str = "[data]\ntrain = { images = \"pictures\", labels = \"pictur
 /// Two sources, each with a task.
 const SOURCES: &str = "[[source]]\ntrain = \"rows.csv\"\ntasks = [\"t\"]\n[[source]]\ntrain = \
                        \"more.csv\"\ntasks = [\"u\"]\n[data]\nignore = [\"id\", \"w\", \"part\", \
-                       \"g\", \"shape\", \"note\", \"size\"]\nsplit = [0.8, 0.2, 0.0]\n[trunk]\nlayers = \
-                       [3]\n[task.t]\ntarget = \"colour\"\n[task.u]\ntype = \"regression\"\ntarget = \
-                       \"price\"\n[train]\nepochs = 2\nbatch_size = 32";
+                       \"g\", \"shape\", \"note\", \"size\"]\nsplit = [0.8, 0.2, 0.0]\n[trunk]\n\
+                       layers = [3]\n[task.t]\ntarget = \"colour\"\n[task.u]\ntype = \
+                       \"regression\"\ntarget = \"price\"\n[train]\nepochs = 2\nbatch_size = 32";
 const DIGITS: &str = "[data]\ntrain = \"digits-overlay\"\n[trunk]\nlayers = \
                       [3]\n[task.left]\n[task.right]\n[train]\nmax_steps = 2";
 

@@ -157,7 +157,7 @@ impl MatchReport {
         }
         if !self.lacking.is_empty() {
             notices.push(format!(
-                "columns that are not there count as blank, as in a source of the training data: {}",
+                "columns that are not there count as blank, as in a source of the training: {}",
                 some(&self.lacking)
             ));
         }

@@ -53,7 +53,7 @@ fn apply_with_some_labels(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset>
     apply_rows(schema, raw, &all_rows(raw))
 }
 
-/// A table with blank cells for the columns that it may lack. A table without any feature gets none.
+/// A table with blank cells for the columns that it may lack. One without features gets none.
 fn with_optional<'r>(schema: &Schema, raw: &'r Raw) -> Cow<'r, Raw> {
     let (optional, is_there) = (&schema.reading.optional, |name: &str| raw.column(name).is_some());
     let has_features = schema.feature_names().into_iter().any(is_there);

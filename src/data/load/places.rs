@@ -2,9 +2,9 @@
 //! so its columns are named after their places.
 //!
 //! The columns of a pair of arrays are `features.0`, `features.1`, …, and `labels`, or `labels.0`,
-//! … if there are several. Where arrays of labels have names, their columns are `a`, or `a.0`, …. The
-//! columns of a single array are `0`, `1`, …. The configuration may give other names. Settings may also call a column after its file, such as `y_train` or
-//! `x_train0`.
+//! … if there are several. Where arrays of labels have names, their columns are `a`, or `a.0`, ….
+//! The columns of a single array are `0`, `1`, …. The configuration may give other names. Settings
+//! may also call a column after its file, such as `y_train` or `x_train0`.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;

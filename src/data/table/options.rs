@@ -46,7 +46,7 @@ impl Options {
         self.with_names(names.unwrap_or(&[]))
     }
 
-    /// The options for an array whose columns have these names, all of them; none = it has no names.
+    /// The options for an array whose columns have these names; none = it has no names.
     fn with_names(&self, names: &[String]) -> Options {
         let named =
             || Arrays { features: names.to_vec(), labels: names.to_vec(), keys: Vec::new() };
