@@ -14,8 +14,7 @@ use super::keys::section::Section;
 use super::{
     Architecture, Balance, Balancer, BatchSize, Config, Data, Sampling, Source, Task, TaskKind,
     Train, Trunk, Version, architecture, augment, balance, coupling, data, feature, keys, known,
-    several,
-    task, train,
+    several, task, train,
 };
 use crate::fault::{Exit, Fault, address, quoted};
 

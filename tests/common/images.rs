@@ -44,6 +44,7 @@ fn plan(case: &Value, chunks: usize) -> Plan {
         labels: vec![(0..rows as u32).map(|row| row % 2).collect()],
         weights: None,
         table: None,
+        tokens: None,
     };
     let input = Input::Image {
         height: height as usize,

@@ -76,11 +76,7 @@ pub(crate) fn apply_rows(schema: &Schema, raw: &Raw, rows: &[u32]) -> anyhow::Re
 ///
 /// # Errors
 /// 65 if a label does not fit the schema.
-pub(crate) fn labels_of(
-    schema: &Schema,
-    raw: &Raw,
-    rows: &[u32],
-) -> anyhow::Result<EncodedLabels> {
+pub(crate) fn labels_of(schema: &Schema, raw: &Raw, rows: &[u32]) -> anyhow::Result<EncodedLabels> {
     let absent = || LabelColumn { texts: Vec::new(), codes: vec![UNLABELLED; raw.rows] };
     let index = ByName::new(raw);
     let label = |target: &Target, name: &String| -> anyhow::Result<LabelColumn> {

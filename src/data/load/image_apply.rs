@@ -81,7 +81,7 @@ pub fn load(schema: &Schema, what: &ImageArgument, labelled: bool) -> anyhow::Re
     let values = gallery.decode(shape, &|_, _| {})?;
     let rows = all_rows(&gallery.listing.table);
     let labels = match labelled {
-        true => labels_of(schema, &gallery.listing.table, &rows)?,
+        true => labels_of(schema, &gallery.listing.table, &rows)?.labels,
         false => Vec::new(),
     };
     let dataset = dataset(schema, &gallery.listing.table, labels, (values, &rows))?;

@@ -55,7 +55,7 @@ pub fn load(data: &config::Data, tasks: &[Task], loading: &Loading) -> anyhow::R
         let table = &gallery.listing.table;
         check_there(table, &schema.target_names())?;
         let rows = all_rows(table);
-        let labels = labels_of(&schema, table, &rows)?;
+        let labels = labels_of(&schema, table, &rows)?.labels;
         let values = pixels(gallery, shape, loading)?;
         *part = Some(dataset(&schema, table, labels, (values, &rows))?);
     }
@@ -194,7 +194,10 @@ fn cut(
     let image = |row: &u32| &all[*row as usize * shape.bytes()..][..shape.bytes()];
     let (mut parts, mut labels) = ([None, None, None], Some(labels));
     for (part, rows) in parts.iter_mut().zip(rows).filter(|(_, rows)| !rows.is_empty()) {
-        let labels = labels.take().map_or_else(|| labels_of(schema, table, rows), Ok)?;
+        let labels = match labels.take() {
+            Some(labels) => labels,
+            None => labels_of(schema, table, rows)?.labels,
+        };
         let values = rows.iter().flat_map(image).copied().collect();
         *part = Some(dataset(schema, table, labels, (values, rows))?);
     }
@@ -211,7 +214,7 @@ pub(crate) fn dataset(
     let weights = schema.reading.row_weight.as_ref().filter(|_| !schema.targets.is_empty());
     let weights = weights.map(|name| weights_of(table, name, rows)).transpose()?;
     let features = Features::U8 { values, scale: SCALE };
-    Ok(Dataset { rows: rows.len(), features, labels, weights, table: None })
+    Ok(Dataset { rows: rows.len(), features, labels, weights, table: None, tokens: None })
 }
 
 /// (file or folder, BLAKE3 in hex) of what a gallery was read from.

@@ -127,7 +127,8 @@ impl Raw {
         columns: Vec<RawColumn>,
         files: Vec<(String, usize, Lines)>,
     ) -> anyhow::Result<Raw> {
-        let origin = |(place, first, lines)| Origin { place, first, lines, has_lines: true };
+        let origin =
+            |(place, first, lines)| Origin { place, first, lines, has_lines: true, piece: 0 };
         let origins = files.into_iter().map(origin).collect();
         Ok(Raw { origins, ..Raw::new(place, names, columns, None)? })
     }
