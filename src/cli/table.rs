@@ -1,16 +1,12 @@
 //! `init`, which drafts a configuration for a table or for images, and `inspect`, which shows these
 //! or a model.
 
-mod pictures;
-
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
-
-use pictures::{inspect_pictures, pictures_value};
 
 use super::console::Console;
 use super::flags::Weights;
@@ -19,7 +15,7 @@ use crate::config::write::quote;
 use crate::config::{Decimal, Sentences, Source, TaskKind, read};
 use crate::data::load::door::load;
 use crate::data::look::draft::{Draft, range};
-use crate::data::look::pictures::{Pictures, is_pictures};
+use crate::data::look::pictures::{LABEL, Pictures, is_pictures};
 use crate::data::look::survey::{
     ColumnSurvey, ProposedTask, Survey, SurveyOptions, overlap, propose_tasks,
 };
@@ -113,6 +109,24 @@ impl TableArgs {
             }
         }
         SurveyOptions { missing: (!self.missing.is_empty()).then_some(missing), decimal }
+    }
+
+    /// Looks at the image files that a text names.
+    fn pictures(&self, data: &str) -> Result<Pictures> {
+        let names: Vec<&str> = self
+            .target
+            .iter()
+            .map(|target| target.rsplit_once(':').map_or(target.as_str(), |(name, _)| name))
+            .collect();
+        Pictures::new(data, &names, &self.options()?)
+    }
+
+    /// The tasks that `--target` names; that of a folder of classes has a name in any case.
+    fn targets(&self, pictures: &Pictures) -> Vec<String> {
+        match (&self.target[..], &pictures.listed) {
+            ([], None) => vec![LABEL.to_owned()],
+            (targets, _) => targets.to_vec(),
+        }
     }
 
     /// Reads a table: what its columns hold, and the tasks that `--target` names.
@@ -235,6 +249,19 @@ fn check_init(data: &str, args: &TableArgs, out: Option<&Path>, guesses: bool) -
     }
 }
 
+/// The value of `data.train` for image files, as TOML.
+fn pictures_value(pictures: &Pictures, out: Option<&Path>) -> Result<String> {
+    let path = |path: &Path| path_from(&path.to_string_lossy(), out).map(quote);
+    let folder = path(&pictures.folder)?;
+    Ok(match &pictures.listed {
+        None => format!("{{ folder = {folder} }}"),
+        Some((labels, column)) => {
+            let (labels, column) = (path(labels)?, quote(column));
+            format!("{{ images = {folder}, labels = {labels}, path = {column} }}")
+        }
+    })
+}
+
 /// The path of the data as a configuration in the folder of `out` names it.
 pub(super) fn path_from(data: &str, out: Option<&Path>) -> Result<String> {
     let elsewhere = out.and_then(Path::parent).is_some_and(|folder| !folder.as_os_str().is_empty());
@@ -291,6 +318,25 @@ pub(super) fn inspect(
         true => console.text("dot", &drawing::dot(&model.network, &model.layout)),
         false => inspect_model(&model, console),
     }
+}
+
+/// Shows image files with their labels.
+fn inspect_pictures(what: &str, args: &TableArgs, console: &Console) -> Result<()> {
+    let pictures = args.pictures(what)?;
+    let survey = Survey::new(&pictures.table, args.given());
+    let tasks = propose_tasks(&pictures.table, &survey, &args.targets(&pictures))?;
+    if console.json {
+        let mut document = table_json(&survey, &tasks);
+        document["kind"] = json!("images");
+        document["images"] = json!(pictures.phrase());
+        document["notices"] = json!(pictures.notices);
+        return console.result_json(&document);
+    }
+    pictures.notices.iter().for_each(|notice| console.note(notice));
+    let columns = pictures.listed.as_ref().map_or(String::new(), |_| columns_text(&survey));
+    let labels = labels_text(&tasks, survey.rows);
+    let gap = if columns.is_empty() { "" } else { "\n" };
+    console.result(&format!("{}: {}\n{gap}{columns}{labels}", survey.place, pictures.phrase()))
 }
 
 fn inspect_table(path: &str, args: &TableArgs, console: &Console) -> Result<()> {

@@ -8,7 +8,6 @@ use super::keys::item::{Item, Result};
 use super::keys::section::Section;
 use super::keys::toml::inline_table;
 use super::keys::{Keyed, Pass, entries, names, read};
-use super::source::Source;
 
 /// Why keys about columns mean nothing where a class is a folder.
 pub(super) const NO_TABLE: &str = "a folder of classes has no table of labels";
@@ -70,19 +69,19 @@ pub(super) fn is_listed(item: &Item) -> bool {
 }
 
 /// Reads a folder of classes.
-pub(super) fn folder(item: Item, base: &Path) -> Result<Source> {
+pub(super) fn folder(item: Item, base: &Path) -> Result<PathBuf> {
     let mut keyed = Folder { folder: PathBuf::new(), base };
     read(Section::of(item)?, &mut keyed)?;
-    Ok(Source::Folder(keyed.folder))
+    Ok(keyed.folder)
 }
 
-/// Reads image files with a table of their paths.
-pub(super) fn listed(item: Item, base: &Path) -> Result<Source> {
+/// Reads image files with a table of their paths: the folder, the table, the column.
+pub(super) fn listed(item: Item, base: &Path) -> Result<(PathBuf, PathBuf, String)> {
     let (images, labels, path) = Default::default();
     let mut keyed = Listed { images, labels, path, base };
     read(Section::of(item)?, &mut keyed)?;
     let Listed { images, labels, path, .. } = keyed;
-    Ok(Source::Listed { images, labels, path })
+    Ok((images, labels, path))
 }
 
 /// A folder of classes as TOML.

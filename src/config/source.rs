@@ -279,16 +279,17 @@ pub(super) fn tables(base: &Path, expected: &'static str) -> impl Form<Vec<PathB
     (read, |files: &Vec<PathBuf>| write_tables(files))
 }
 
-/// A path or several, a built-in name, a pair of IDX or NPY files, or image files. `names` is `None`
-/// where columns cannot be named.
+/// A path or several, a built-in name, a pair of IDX or NPY files, or image files. `names` is
+/// `None` where columns cannot be named.
 fn source(item: Item, base: &Path, names: Option<&mut ArrayNames>) -> Result<Source> {
     if item.value.is_table() {
         return if has_arrays(&item) {
             arrays(item, base, names)
         } else if image_files::is_folder(&item) {
-            image_files::folder(item, base)
+            image_files::folder(item, base).map(Source::Folder)
         } else if image_files::is_listed(&item) {
-            image_files::listed(item, base)
+            let (images, labels, path) = image_files::listed(item, base)?;
+            Ok(Source::Listed { images, labels, path })
         } else {
             images(item, base)
         };

@@ -1,5 +1,5 @@
-//! PNG and JPEG files beside Pillow and numpy, which made tests/fixtures/images.json, and beside IDX
-//! files of the same images; and the changes of images in training steps.
+//! PNG and JPEG files beside Pillow and numpy, which made tests/fixtures/images.json, and beside
+//! IDX files of the same images; and the changes of images in training steps.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -545,8 +545,8 @@ fn files() -> TempDir {
     dir
 }
 
-/// Two folders of 40 images of 3 × 4 colours each, as classes and with tables of paths, in which the
-/// columns `p` and `q` name them in another order.
+/// Two folders of 40 images of 3 × 4 colours each, as classes and with tables of paths, in which
+/// the columns `p` and `q` name them in another order.
 fn pictures(dir: &Path) {
     for (number, (classes, folder)) in
         [("classes", "pictures"), ("others", "more_pictures")].into_iter().enumerate()

@@ -1,6 +1,6 @@
 //! PNG and JPEG files given to the program: what it trains, predicts, drafts and refuses. Each
-//! hostile file is refused with one line and a hint, within a second of processor time and within 96
-//! MiB of memory more than three times its size; the operating system ends a process that needs
+//! hostile file is refused with one line and a hint, within a second of processor time and within
+//! 96 MiB of memory more than three times its size; the operating system ends a process that needs
 //! more.
 
 #![cfg(target_os = "linux")]

@@ -1,5 +1,5 @@
-//! Labelled images: the built-in digits, IDX files, PNG and JPEG files, and two images laid over each
-//! other.
+//! Labelled images: the built-in digits, IDX files, PNG and JPEG files, and two images laid over
+//! each other.
 
 pub mod decode;
 pub mod digits;

@@ -423,8 +423,8 @@ fn pictures_of(pictures: &Pictures, out: &mut String) -> std::fmt::Result {
     match pictures.size() {
         Some([height, width]) => writeln!(
             out,
-            "# size = [{height}, {width}]                # height and width to resize to; all images \
-             have this size"
+            "# size = [{height}, {width}]                # height and width to resize to; all \
+             images have this size"
         )?,
         None => writeln!(
             out,

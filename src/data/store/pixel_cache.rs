@@ -1,6 +1,6 @@
-//! The cache of images that were decoded before: their bytes, in folders beside those of tables. The
-//! key of an entry is a hash of the contents of the files and of the size that they were brought
-//! to.
+//! The cache of images that were decoded before: their bytes, in folders beside those of tables.
+//! The key of an entry is a hash of the contents of the files and of the size that they were
+//! brought to.
 
 use std::fs;
 use std::path::Path;
