@@ -29,4 +29,4 @@ out=runs/atis-$n
 tandem train "$here/${CONFIG:-config.toml}" --out "$out" "$@"
 echo
 tandem predict "$out" --data "$data/test.conll" --out "$out/predictions.csv"
-head -n 12 "$out/predictions.csv"
+head -n 12 "$out/predictions.csv" | cut -c 1-72

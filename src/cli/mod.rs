@@ -5,6 +5,7 @@ mod bench;
 mod call;
 mod compare;
 mod console;
+mod drafted;
 mod export;
 mod flags;
 mod kfold;

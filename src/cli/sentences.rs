@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::console::Console;
-use super::table::{path_from, write_new};
+use super::drafted::{path_from, write_new};
 use crate::config::{Sentences, Source, read};
 use crate::data::load::door::load;
 use crate::data::look::sentences::{SentenceSurvey, TokenColumn, with_names};

@@ -1,7 +1,6 @@
 //! `init`, which drafts a configuration for a table or for images, and `inspect`, which shows these
 //! or a model.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -9,6 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::console::Console;
+use super::drafted::{path_from, taken, write_new};
 use super::flags::Weights;
 use super::sentences;
 use crate::config::write::quote;
@@ -260,30 +260,6 @@ fn pictures_value(pictures: &Pictures, out: Option<&Path>) -> Result<String> {
             format!("{{ images = {folder}, labels = {labels}, path = {column} }}")
         }
     })
-}
-
-/// The path of the data as a configuration in the folder of `out` names it.
-pub(super) fn path_from(data: &str, out: Option<&Path>) -> Result<String> {
-    let elsewhere = out.and_then(Path::parent).is_some_and(|folder| !folder.as_os_str().is_empty());
-    if !elsewhere {
-        return Ok(data.to_owned());
-    }
-    let absolute = std::path::absolute(data).map_err(|e| Fault::missing(data, e))?;
-    Ok(absolute.to_string_lossy().into_owned())
-}
-
-fn taken(out: &Path, why: impl std::fmt::Display) -> anyhow::Error {
-    Fault::new(Exit::CantCreate, format!("{}: {why}", out.display()))
-        .hint("choose another --out; nothing is overwritten")
-        .into()
-}
-
-pub(super) fn write_new(out: &Path, text: &str) -> Result<()> {
-    let mut file = std::fs::File::create_new(out)
-        .map_err(|e| taken(out, format!("cannot be created: {e}")))?;
-    let failed =
-        |e| Fault::new(Exit::Io, format!("{}: {e}", out.display())).hint("is the disk full?");
-    Ok(file.write_all(text.as_bytes()).map_err(failed)?)
 }
 
 /// Shows a table or a model, whichever `what` names.

@@ -1408,7 +1408,7 @@ fn keys_of_sentences_are_for_files_of_sentences() {
     for (text, message, hint) in [
         (format!("{CSV}window = 1"), "data.window: has no effect", "leave it out"),
         (format!("{NPY}format = \"conll\""), "data.format: has no effect", "leave it out"),
-        (conll("format = \"csv\""), "data.format: must be", "conll"),
+        (conll("format = \"csv\""), "data.format: \"csv\" is not known", "conll"),
         (conll("columns = []"), "data.columns: must have a name", "name all columns"),
         (conll("columns = [\"a\", \"b\", \"a\"]"), "data.columns: names \"a\" twice", "own"),
         (conll("columns = [\"sentence.span\"]"), "data.columns: \"sentence.span\"", "another"),

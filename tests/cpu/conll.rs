@@ -196,7 +196,7 @@ fn a_sentence_a_line() {
     assert_eq!(column(&found, "word"), ["a", "<=>"]);
     refused("a:X b <=> c\n", &lines(&columns), "x:1", "\"b\" is no token with its label");
     refused("a:X\n\nb\n", &lines(&columns), "x:3", "\"b\" is no token with its label");
-    refused(" <=> c\n", &lines(&columns), "x:1", "no token");
+    refused("a:X <=> c\n <=> c\n", &lines(&columns), "x:2", "\"<=>\" is no token with its label");
 }
 
 #[test]

@@ -10,7 +10,7 @@ mod harmless;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 9] = [
+const TARGETS: [Target; 10] = [
     ("text", harmless::text),
     ("npy", harmless::npy),
     ("svmlight", harmless::svmlight),

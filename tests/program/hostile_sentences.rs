@@ -205,7 +205,7 @@ const CASES: &[Case] = &[
         65,
         "s.conll:2: column \"tag\" has another label than the first token of its sentence",
     ),
-    ("a token without a label", |p| lines(p, "a:X b\n"), TRAIN, 65, "s.txt:1: \"b\" is no token"),
+    ("a token without a label", |p| lines(p, "a:X\nb\n"), TRAIN, 65, "s.txt:2: \"b\" is no token"),
     (
         "a line of 4,000,000 tokens",
         |p| lines(p, "a:X ".repeat(4_000_000)),

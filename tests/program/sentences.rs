@@ -101,7 +101,7 @@ fn a_sentence_may_be_longer_than_a_batch() {
     let long = format!("# intent = flight\n{}", "fly\tO\n".repeat(700));
     room.write("test.conll", format!("{TEST}\n{long}"));
     let ran = room.run(&["train", "net.toml", "--out", "run", "--device", "cpu"]).expect(0);
-    ran.says(&["a step has whole sentences: train.batch_size is 7, the tokens of the longest one"]);
+    ran.says(&["a step has whole sentences: train.batch_size is 6, the tokens of the longest one"]);
     room.write("long.conll", long);
     let found = ["evaluate", "run", "--data", "long.conll", "--json", "--device", "cpu"];
     let found = room.run(&found).expect(0).json();
@@ -167,7 +167,7 @@ fn init_knows_the_columns_of_trees() {
         "[task.deprel]",
         "[task.Ne]",
         "target = \"misc.Ne\"",
-        "#   feats.Number: 2 values; classes of tokens in a list, if wanted",
+        "#   \"feats.Number\": 2 values; classes of tokens in a list, if wanted",
         "#   sent_id: 60 values; too many or too few values for so many sentences",
     ] {
         assert!(made.contains(piece), "no {piece}: {made}");

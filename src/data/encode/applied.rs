@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 
+use crate::config::SENTENCE;
 use crate::data::schema::columns::some;
 use crate::data::table::raw::{Raw, RawColumn};
 use crate::data::table::view::{ByName, Cell, View};
@@ -84,6 +85,9 @@ impl MatchReport {
             schema.feature_names().into_iter().chain(schema.target_names()).collect();
         used.extend(schema.reading.row_weight.as_deref());
         used.extend(schema.reading.aside.iter().map(String::as_str));
+        // What features are made of is used.
+        let sentences = schema.reading.sentences.as_ref();
+        used.extend(sentences.into_iter().flat_map(|s| [SENTENCE, s.word.as_str()]));
         let occurs = |at: usize| !(raw.sparse && is_zero(&raw.columns[at]));
         let there = raw.names.iter().map(String::as_str).enumerate().filter(|(at, _)| occurs(*at));
         let there: HashSet<&str> = there.map(|(_, name)| name).collect();

@@ -43,7 +43,8 @@ pub fn notices(schema: &Schema, train: &Dataset) -> Vec<String> {
     let (mut notices, mut found): (Vec<String>, HashSet<(usize, usize)>) =
         (Vec::new(), HashSet::new());
     for (label, (target, labels)) in targets.zip(&train.labels).enumerate() {
-        for (at, column, slot) in sample.columns() {
+        // The place of a token in its sentence is no column that could be left out.
+        for (at, column, slot) in sample.columns().filter(|(_, column, _)| !column.is_span()) {
             if determines(&sample, (column, slot), (target, labels)) {
                 found.insert((at, label));
                 let (column, task) = (quoted(&column.name), quoted(&target.task));

@@ -193,12 +193,14 @@ impl SentenceSurvey {
             let name = if is_alone { last(&column.name) } else { &column.name };
             write_task(column, name, out)?;
         }
-        let is_left = |column: &&TokenColumn| !learned.iter().any(|l| l.name == column.name);
+        let is_left = |column: &&TokenColumn| {
+            column.name != sentences.word && !learned.iter().any(|l| l.name == column.name)
+        };
         let left: Vec<&TokenColumn> = self.columns.iter().filter(is_left).collect();
         if !left.is_empty() {
             writeln!(out, "\n# Not learned; [feature.NAME] makes a column a feature:")?;
         }
-        for column in left.iter().filter(|column| column.name != sentences.word) {
+        for column in left {
             let (name, why) = (plain(&key(&column.name)), column.taken.why());
             writeln!(out, "#   {name}: {} values; {why}", column.values)?;
         }

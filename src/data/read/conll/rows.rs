@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::predicates::{ARGUMENT, DISTANCE, OfPredicate, PREDICATE, Predicates, distance};
 use super::tokens::Sentence;
 use super::words::{prefix, shape, suffix};
-use crate::config::{CONLLU, SENTENCE, SPAN, Sentences};
+use crate::config::{CONLLU, SENTENCE, SPAN, Sentences, Written};
 use crate::data::table::raw::{Lines, MAX_COLUMNS, Raw, RawColumn, several};
 use crate::data::table::texts::Texts;
 use crate::data::table::wholes::{Wholes, Width};
@@ -66,7 +66,7 @@ impl Rows {
             files: Vec::new(),
         };
         // What lines name by keys may be nowhere in this file.
-        for name in known.iter().filter(|name| is_key(name, &sentences.columns)) {
+        for name in known.iter().filter(|name| is_key(name, sentences)) {
             rows.column(name);
         }
         rows
@@ -262,7 +262,7 @@ impl Row<'_> {
     }
 
     fn comment(&mut self, key: &str, value: &str) {
-        let is_taken = self.rows.names.iter().any(|name| name == key);
+        let is_taken = of_tokens(&self.rows.sentences, &self.rows.names).any(|name| name == key);
         let own = |key: &str| [SENTENCE, SPAN, PREDICATE, DISTANCE, ARGUMENT].contains(&key);
         match is_taken || own(key) {
             true => self.put(&format!("comment.{key}"), value.to_owned()),
@@ -290,9 +290,19 @@ fn blank(name: &str) -> &'static str {
     if name.starts_with("feats.") { "_" } else { "" }
 }
 
+/// The columns of a line that are those of tokens: of sentences in lines, the third name is that of
+/// the label of the sentence.
+fn of_tokens<'n>(sentences: &Sentences, names: &'n [String]) -> impl Iterator<Item = &'n String> {
+    let most = match sentences.format {
+        Written::Lines => 2,
+        Written::Conll => usize::MAX,
+    };
+    names.iter().take(most)
+}
+
 /// Whether a column is known by its key in a list or a comment, not by its place.
-fn is_key(name: &str, columns: &[String]) -> bool {
-    let is_place = columns.iter().any(|column| column == name);
+fn is_key(name: &str, sentences: &Sentences) -> bool {
+    let is_place = of_tokens(sentences, &sentences.columns).any(|column| column == name);
     let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
     !is_place && !is_number && !CONLLU.contains(&name) && ![SENTENCE, SPAN].contains(&name)
 }
