@@ -1,6 +1,5 @@
 //! `[feature.NAME]`: what a column of a table means and becomes.
 
-use super::data::Data;
 use std::path::{Path, PathBuf};
 
 use super::keys::form::{Form, blanks, flag, number, path, size, word};
@@ -11,6 +10,7 @@ use super::keys::word::words;
 use super::keys::{Key, Keyed, Pass, names, read};
 use super::notation::{Dates, Decimal};
 use super::scale::Scale;
+use super::source::Source;
 use super::version::Version;
 
 /// `[feature.NAME]`; what is `None` has its default.
@@ -285,20 +285,19 @@ fn for_types<'p>(key: Key<'p>, kind: Option<FeatureKind>, kinds: &[FeatureKind])
     )
 }
 
-/// Reads the tables `[feature.NAME]`, in the order of the file. `data` says where their columns come
-/// from.
+/// Reads the tables `[feature.NAME]`, in the order of the file. `train` is the source of the
+/// columns, and `ignored` are the columns of `data.ignore`.
 pub(super) fn features(
     root: &mut Section,
-    data: &Data,
-    (version, base): (Version, &Path),
+    (train, ignored): (&Source, &[String]),
+    (version, has_tokens, base): (Version, bool, &Path),
 ) -> Result<Vec<Feature>> {
-    let has_tokens = data.sentences.is_some();
     let Some(item) = root.take("feature") else { return Ok(vec![]) };
-    if !data.train.has_columns() {
-        return Err(item.without_effect(data.train.no_columns()));
+    if !train.has_columns() {
+        return Err(item.without_effect(train.no_columns()));
     }
     let feature = |(column, item): (String, Item)| {
-        if data.ignore.contains(&column) {
+        if ignored.contains(&column) {
             return Err(item
                 .fault("has no effect, since data.ignore names this column")
                 .hint("leave one of the two out"));

@@ -93,7 +93,9 @@ fn config(table: Table, base: &Path) -> Result<Config> {
     let mut root = Section::new("", table);
     let version = root.take("version").map_or(Ok(unnamed), |item| word().read(item))?;
     let mut data = data::data(&mut root, base, version)?;
-    data.features = feature::features(&mut root, &data, (version, base))?;
+    let has_tokens = data.sentences.is_some();
+    let columns = (&data.train, &data.ignore[..]);
+    data.features = feature::features(&mut root, columns, (version, has_tokens, base))?;
     let augment = augment::augment(&mut root, &data.train)?;
     let trunk: Trunk = read_section(&mut root, "trunk")?;
     let tasks = task::tasks(&mut root, trunk.activation, (version, data.sentences.is_some()))?;

@@ -4,6 +4,7 @@ pub mod applied;
 pub mod cells;
 pub mod fit;
 pub mod labels;
+pub mod once;
 pub mod outside;
 pub mod per_mean;
 pub mod seen;

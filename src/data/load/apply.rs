@@ -7,6 +7,7 @@ use crate::config::{SPAN, Sentences};
 use crate::data::encode::applied::MatchReport;
 use crate::data::encode::cells;
 use crate::data::encode::labels::{self, LabelColumn, Labels};
+use crate::data::encode::once::once_a_sentence;
 use crate::data::encode::tags;
 use crate::data::schema::columns::check_there;
 use crate::data::table::indices::check_indices;
@@ -83,7 +84,7 @@ pub(crate) fn labels_of(schema: &Schema, raw: &Raw, rows: &[u32]) -> anyhow::Res
         let Some(view) = index.view(name, NEVER) else { return Ok(absent()) };
         let mut column = LabelColumn::read(&view, raw.rows);
         if target.pool.is_some() {
-            tags::once_a_sentence(raw, name, &mut column)?;
+            once_a_sentence(raw, name, &mut column)?;
         }
         Ok(column)
     };

@@ -6,8 +6,8 @@ use std::cell::OnceCell;
 use crate::config::{self, Feature, FeatureKind, Task, Version};
 use crate::data::encode::fit::{self, Fitted};
 use crate::data::encode::labels::{self, FittedLabels, LabelColumn, Labels};
+use crate::data::encode::once::once_a_sentence;
 use crate::data::encode::per_mean;
-use crate::data::encode::tags;
 use crate::data::load::apply::{NEVER, apply_rows, dataset, encoded, locate, weights_of};
 use crate::data::load::tokens;
 use crate::data::schema::columns::no_column;
@@ -66,7 +66,7 @@ impl<'t> Roles<'t> {
         let column = |task: &Task, name: &String| -> Option<anyhow::Result<LabelColumn>> {
             let at = raw.column(name)?;
             let mut column = LabelColumn::read(&View::new(&raw, at, NEVER), raw.rows);
-            let once = task.pool.map(|_| tags::once_a_sentence(&raw, name, &mut column));
+            let once = task.pool.map(|_| once_a_sentence(&raw, name, &mut column));
             Some(once.unwrap_or(Ok(())).map(|()| column).map_err(anyhow::Error::from))
         };
         let of_task = |task: &Task| task.targets.iter().filter_map(|n| column(task, n)).collect();
