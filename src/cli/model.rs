@@ -438,7 +438,7 @@ fn is_read(out: &Path, data: &str) -> bool {
 
 /// Data to predict: a table chunk by chunk, anything else as one piece.
 enum Source<'m> {
-    Whole(Option<Dataset>),
+    Whole(Box<Option<Dataset>>),
     Chunks(&'m Schema, Box<Chunks>),
 }
 
@@ -464,7 +464,7 @@ impl<'m> Pieces<'m> {
         let chunks = if in_chunks { chunks_of(&model.schema, data, predict::CHUNK)? } else { None };
         let source = match chunks {
             Some(chunks) => Source::Chunks(&model.schema, Box::new(chunks)),
-            None => Source::Whole(Some(load_with(&model.schema, data, false)?.0)),
+            None => Source::Whole(Box::new(Some(load_with(&model.schema, data, false)?.0))),
         };
         let mut pieces = Pieces {
             source,

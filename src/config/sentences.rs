@@ -171,11 +171,6 @@ fn check_columns(sentences: &Sentences, pass: &Pass) -> Result<()> {
     if let Some(name) = names.iter().find(|name| [SENTENCE, SPAN].contains(&name.as_str())) {
         return wrong(format!("{} is a column that is made", quoted(name)), "choose another name");
     }
-    let twice = |at: &usize| names[..*at].contains(&names[*at]);
-    if let Some(at) = (0..names.len()).find(twice) {
-        let found = format!("names {} twice", quoted(&names[at]));
-        return wrong(found, "give each column a name of its own");
-    }
     match (sentences.format, names.len()) {
         (_, 0) => wrong("must have a name, found none".into(), "leave it out, or name all columns"),
         (Written::Lines, 2..=3) | (Written::Conll, _) => Ok(()),

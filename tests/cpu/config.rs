@@ -1218,6 +1218,11 @@ const TRIES: &[(&str, &str, &[&str])] = &[
         ],
     ),
     ("", CONLL, &["task.left.pool=mean"]),
+    (
+        "[feature.age]\nvectors = \"v.txt\"\n",
+        CONLL,
+        &["feature.age.vectors=w.txt", "feature.age.train_vectors=false"],
+    ),
     ("[tracking]\ntensorboard = true\n", CSV, &["tracking.histograms=2e"]),
     (
         "[architecture]\nkind = \"mmoe\"\n",
@@ -1410,7 +1415,11 @@ fn keys_of_sentences_are_for_files_of_sentences() {
         (format!("{NPY}format = \"conll\""), "data.format: has no effect", "leave it out"),
         (conll("format = \"csv\""), "data.format: \"csv\" is not known", "conll"),
         (conll("columns = []"), "data.columns: must have a name", "name all columns"),
-        (conll("columns = [\"a\", \"b\", \"a\"]"), "data.columns: names \"a\" twice", "own"),
+        (
+            conll("columns = [\"a\", \"b\", \"a\"]"),
+            "data.columns.2: \"a\" stands twice in data.columns",
+            "own",
+        ),
         (conll("columns = [\"sentence.span\"]"), "data.columns: \"sentence.span\"", "another"),
         (conll("columns = [\"a\"]\nword = \"b\""), "data.word: there is no column \"b\"", "words"),
         (conll("window = 17"), "data.window: must be an integer from 0 to 16", ""),

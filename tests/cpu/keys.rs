@@ -136,7 +136,11 @@ const fn flip(
 const EXACT: &[&str] = &["balance.method=upgrad", "balance.space=parameters"];
 const SGD: &[&str] = &["optimizer.kind=sgd", "optimizer.momentum=0.9"];
 const DECAYS: &[&str] = &["optimizer.weight_decay=0.1", "optimizer.learning_rate=0.1"];
-const DIVERGES: &[&str] = &["optimizer.kind=sgd", "optimizer.learning_rate=1e37"];
+const DIVERGES: &[&str] = &[
+    "optimizer.kind=sgd",
+    "optimizer.learning_rate=1e38",
+    "data.ignore=[\"id\", \"w\", \"part\", \"g\", \"note\"]",
+];
 const STEPS: &[&str] = &["optimizer.schedule=step", "optimizer.step_size=1e"];
 const COUPLED: &[&str] = &["coupling.0.kind=agreement", "coupling.0.strength=0.5"];
 const UPGRAD_COUPLED: &[&str] =
@@ -286,6 +290,13 @@ const FLIPS: &[Flip] = &[
     flip(CLASSES, &[], &["augment.flip=horizontal"], Program),
     flip(LISTED, &["augment.shift=1"], &["augment.erase=2"], Program),
     // [feature.*]
+    flip(TOKENS, &["feature.role.type=category"], &["feature.role.vectors=vectors.txt"], Schema),
+    flip(
+        TOKENS,
+        &["feature.role.type=category", "feature.role.vectors=vectors.txt"],
+        &["feature.role.train_vectors=false"],
+        Program,
+    ),
     flip(TOKENS, &["feature.role.type=category"], &["feature.role.window=0"], Schema),
     flip(TABLE, &[], &["feature.x.type=category"], Schema),
     flip(TABLE, &[], &["feature.y.missing=[\"\", -9]"], Schema),
@@ -527,6 +538,7 @@ fn files() -> TempDir {
         ("n,d,label\n".to_owned() + &(0..60).map(line).collect::<String>()).into_bytes(),
     );
     write("tokens.conll", tokens_conll(60).into_bytes());
+    write("vectors.txt", b"B-A 0.5 -0.25\nO 1 0\n".to_vec());
     let line = |row: u64| format!("w{}:O w{}:X\n\n", draw(4, 73, row), draw(4, 74, row));
     write("both.txt", (0..60).map(line).collect::<String>().into_bytes());
     for (number, (images, labels)) in [("i", "l"), ("i2", "l2")].into_iter().enumerate() {

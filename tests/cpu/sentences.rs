@@ -98,13 +98,13 @@ fn settings_that_would_cut_sentences_are_refused() {
     };
     refused(&["data.stratify=kind"], Exit::Config, "sentences stay whole");
     refused(
-        &["data.group=mark", "data.split=[0.4, 0.3, 0.3]"],
+        &["data.group=word", "data.split=[0.4, 0.3, 0.3]"],
         Exit::Config,
         "a part has some tokens of a sentence only",
     );
     refused(&["task.kind.target=tag"], Exit::Data, "another label than the first token");
     refused(&["task.tag.target=kind"], Exit::Config, "\"k0\" marks no span");
-    refused(&["data.columns=[\"word\", \"word\"]"], Exit::Config, "names \"word\" twice");
+    refused(&["data.columns=[\"word\", \"word\"]"], Exit::Config, "\"word\" stands twice");
     refused(&["data.columns=[\"word\", \"sentence\"]"], Exit::Config, "is a column that is made");
     refused(&["data.word=form"], Exit::Config, "there is no column \"form\"");
     refused(&["task.tag.scheme=bioes", "task.tag.type=multiclass"], Exit::Config, "scheme");

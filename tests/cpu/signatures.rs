@@ -409,8 +409,10 @@ fn a_fault_is_reported_with_its_file_and_line() {
         // The validator names the line of the function and marks the line of the expression.
         let said = report("    let wrong = 1u + 1.5f;");
         let (file, line) = (format!("{}:", kernel.file), format!("{} │ ", at + 1));
-        let marked =
-            said.lines().any(|l| l.starts_with(&line) && l.ends_with("let wrong = 1u + 1.5f;"));
+        let marked = said
+            .lines()
+            .map(str::trim_start)
+            .any(|l| l.starts_with(&line) && l.ends_with("let wrong = 1u + 1.5f;"));
         assert!(said.contains(&file) && marked, "{said}");
     }
 }

@@ -223,7 +223,7 @@ pub fn read_arrays(
 ) -> anyhow::Result<Raw> {
     let mut table = read(&[features.to_path_buf()], options)?;
     for (name, path) in labels {
-        table = table.beside(read(&[path.clone()], &options.for_key(name))?)?;
+        table = table.beside(read(std::slice::from_ref(path), &options.for_key(name))?)?;
     }
     Ok(table)
 }

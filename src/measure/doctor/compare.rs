@@ -148,7 +148,7 @@ fn cell(case: &Case, stream: u64, index: usize) -> u32 {
     let of_slot = columns.find(|s| (s.slot..s.slot + s.slots).contains(&(index % slots)));
     if of_slot.is_some_and(|column| column.is_span) {
         let drawn = below(16, 7, Purpose::Synthetic, stream, index as u64) as u32;
-        return drawn % 4 | (drawn / 4) << 16;
+        return (drawn % 4) | ((drawn / 4) << 16);
     }
     let Some(column) = of_slot.filter(|column| column.codes) else {
         return number(case.scale, stream, index as u64, false).to_bits();
@@ -216,8 +216,8 @@ fn spans(places: &mut [u32], rows: usize) {
     let (mut first, mut length) = (0, 1);
     while first < rows {
         let end = (first + length).min(rows);
-        for row in first..end {
-            places[row] = (row - first | (end - 1 - row) << 16) as u32;
+        for (row, place) in (first..end).zip(&mut places[first..end]) {
+            *place = ((row - first) | ((end - 1 - row) << 16)) as u32;
         }
         (first, length) = (end, length % 5 + 1);
     }

@@ -7,6 +7,7 @@ pub mod group;
 pub mod judge;
 pub mod output;
 pub mod predict;
+mod predicted;
 pub mod probability;
 mod sentences;
 pub mod stored;

@@ -3,7 +3,7 @@
 
 use std::io::{Result, Write};
 
-use super::predict::{Predicted, Prediction};
+use super::predicted::{Predicted, Prediction};
 use crate::data::tokens::Written;
 
 /// Writes sentences with the predictions of tasks; `written` are the lines of all sentences, in the
