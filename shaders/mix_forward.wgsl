@@ -6,7 +6,8 @@
 //
 // A pooled mix has one term, and its sum or maximum is over the rows of a sentence: it lies in the
 // row of the first token, and other rows are zeros. `spans` says for each row of the chunk how many
-// rows of its sentence come before it (the lower 16 bits) and behind it, or NONE.
+// rows of its sentence come before it (the lower 16 bits) and behind it; NONE, behind the batch, is
+// no first row.
 
 struct Params {
     rows: u32,      // rows of the chunk
@@ -69,7 +70,7 @@ fn mix_forward(@builtin(workgroup_id) group: vec3<u32>,
     let first = row * node.width;
     if (POOLS && node.pool > 0u) {
         let span = spans[params.spans + row];
-        let rows = select(0u, (span >> 16u) + 1u, span != NONE && (span & 0xffffu) == 0u);
+        let rows = select(0u, (span >> 16u) + 1u, (span & 0xffffu) == 0u);
         for (var u = lane % 8u; u < node.width; u += 8u) {
             var value = 0.0;
             if (rows > 0u) {

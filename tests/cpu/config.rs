@@ -1418,7 +1418,7 @@ fn keys_of_sentences_are_for_files_of_sentences() {
         (
             conll("columns = [\"a\", \"b\", \"a\"]"),
             "data.columns.2: \"a\" stands twice in data.columns",
-            "own",
+            "data.columns.2",
         ),
         (conll("columns = [\"sentence.span\"]"), "data.columns: \"sentence.span\"", "another"),
         (conll("columns = [\"a\"]\nword = \"b\""), "data.word: there is no column \"b\"", "words"),

@@ -136,11 +136,8 @@ const fn flip(
 const EXACT: &[&str] = &["balance.method=upgrad", "balance.space=parameters"];
 const SGD: &[&str] = &["optimizer.kind=sgd", "optimizer.momentum=0.9"];
 const DECAYS: &[&str] = &["optimizer.weight_decay=0.1", "optimizer.learning_rate=0.1"];
-const DIVERGES: &[&str] = &[
-    "optimizer.kind=sgd",
-    "optimizer.learning_rate=1e38",
-    "data.ignore=[\"id\", \"w\", \"part\", \"g\", \"note\"]",
-];
+const DIVERGES: &[&str] =
+    &["optimizer.kind=sgd", "optimizer.learning_rate=1e38", "feature.note.embed=0"];
 const STEPS: &[&str] = &["optimizer.schedule=step", "optimizer.step_size=1e"];
 const COUPLED: &[&str] = &["coupling.0.kind=agreement", "coupling.0.strength=0.5"];
 const UPGRAD_COUPLED: &[&str] =

@@ -98,7 +98,7 @@ fn settings_that_would_cut_sentences_are_refused() {
     };
     refused(&["data.stratify=kind"], Exit::Config, "sentences stay whole");
     refused(
-        &["data.group=word", "data.split=[0.4, 0.3, 0.3]"],
+        &["data.group=mark", "data.split=[0.5, 0.0, 0.5]", "data.split_seed=2"],
         Exit::Config,
         "a part has some tokens of a sentence only",
     );

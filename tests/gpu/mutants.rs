@@ -569,7 +569,7 @@ const GATHER_CELLS: &[Mutant] = &[
         "select(NONE, data_labels[local * params.tasks + t],\n                what == HERE)",
         "data_labels[local * params.tasks + t]",
     ),
-    ("the last label is missing", "t < params.tasks; t++", "t + 1u < params.tasks; t++"),
+    ("the last label is missing", "t < params.tasks && what", "t + 1u < params.tasks && what"),
     (
         "numbers are left where there is no row",
         "select(0.0, bitcast<f32>(data[words + i]), what == HERE)",

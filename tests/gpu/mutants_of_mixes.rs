@@ -115,8 +115,7 @@ pub const MIX_FORWARD: &[Mutant] = &[
     ("the mean is a sum", "value / f32(rows), value", "value, value"),
     ("the mean is a maximum", "max(value, next), node.pool == 2u", "max(value, next), true"),
     ("the maximum is a sum", "max(value, next), node.pool == 2u", "value + next, true"),
-    ("every row has its sentence", "span != NONE && (span & 0xffffu) == 0u", "span != NONE"),
-    ("rows behind the batch have sentences", "span != NONE && (span", "(span"),
+    ("every row has its sentence", "(span & 0xffffu) == 0u", "span != NONE"),
     ("rows are shifted", "let first = row * node.width;", "let first = group.x * 8u * node.width;"),
 ];
 

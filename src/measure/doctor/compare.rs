@@ -192,7 +192,8 @@ fn cells(
     let read = dispatch
         .effects
         .iter()
-        .filter(|(effect, slice)| *effect == Effect::Read && slice.buffer == b.codes);
+        .filter(|(effect, slice)| *effect == Effect::Read && slice.buffer == b.codes)
+        .filter(|(_, slice)| case.spans.is_none_or(|first| slice.first < first));
     for (table, (_, slice)) in tables.iter().zip(read) {
         let codes = &codes[slice.first..slice.first + slice.len];
         for (i, code) in codes.iter().enumerate().filter(|_| buffer == b.next_cells) {

@@ -127,7 +127,8 @@ impl Table {
     /// Reads the sentences of a file.
     fn read(&mut self, reader: impl Read, place: &str, size: u64) -> anyhow::Result<()> {
         let mut window = Window::new(reader, place, size)?;
-        let mut parser = Parser::new(&self.sentences, self.predicates.is_some());
+        let mut parser =
+            Parser::new(&self.sentences, self.predicates.is_some(), self.written.is_some());
         let before = self.rows.sentences();
         self.rows.begin_file(place);
         while let Some(sentence) = parser.next(&mut window)? {

@@ -31,7 +31,7 @@ pub struct Sentence {
     pub comments: Vec<(String, String)>,
     /// Where it begins, for messages.
     pub place: String,
-    /// Its lines, and whether each is a token.
+    /// Its lines, and whether each is a token; empty if lines are not kept.
     pub text: Vec<(String, bool)>,
 }
 
@@ -40,6 +40,7 @@ pub struct Parser<'s> {
     sentences: &'s Sentences,
     /// Whether lines may have further columns, one per predicate.
     has_arguments: bool,
+    keeps_lines: bool,
     /// Cells of a line, once it is known.
     width: Option<usize>,
     /// Names of the columns that the file has.
@@ -67,8 +68,9 @@ pub fn is_token(line: &str, begun: bool, width: Option<usize>) -> bool {
 
 impl<'s> Parser<'s> {
     /// The parser of a file; with arguments, lines may have further columns.
-    pub fn new(sentences: &'s Sentences, has_arguments: bool) -> Parser<'s> {
-        Parser { sentences, has_arguments, width: None, names: Vec::new(), passed: [0; 2] }
+    pub fn new(sentences: &'s Sentences, has_arguments: bool, keeps_lines: bool) -> Parser<'s> {
+        let (width, names, passed) = (None, Vec::new(), [0; 2]);
+        Parser { sentences, has_arguments, keeps_lines, width, names, passed }
     }
 
     /// The names of the columns that the file has.
@@ -95,13 +97,10 @@ impl<'s> Parser<'s> {
             let begun = !sentence.tokens.is_empty();
             match line.trim() {
                 "" if begun => break,
-                "" => {
-                    sentence.comments.clear();
-                    sentence.text.push((String::new(), false));
-                }
+                "" => sentence.comments.clear(),
                 text if is_token(text, begun, self.width) => {
                     let cells = self.cells(&line, &place)?;
-                    sentence.text.push((line.clone(), cells.is_some()));
+                    self.keep(&mut sentence, &line, cells.is_some());
                     if let Some(cells) = cells {
                         if !begun {
                             sentence.place = place;
@@ -113,7 +112,7 @@ impl<'s> Parser<'s> {
                 }
                 text => {
                     sentence.comments.extend(comment(text));
-                    sentence.text.push((line.clone(), false));
+                    self.keep(&mut sentence, &line, false);
                     if sentence.comments.len() > MOST_COMMENTS {
                         let found = format!("more than {MOST_COMMENTS} values before a sentence");
                         let hint = "put a blank line behind comments that are not about it";
@@ -124,6 +123,13 @@ impl<'s> Parser<'s> {
         }
         self.check_names(&sentence)?;
         Ok((!sentence.tokens.is_empty()).then_some(sentence))
+    }
+
+    /// Keeps a line of a sentence, if lines are kept.
+    fn keep(&self, sentence: &mut Sentence, line: &str, is_token: bool) {
+        if self.keeps_lines {
+            sentence.text.push((line.to_owned(), is_token));
+        }
     }
 
     /// The cells of a token; `None` for a line that is no row.
@@ -236,7 +242,8 @@ impl<'s> Parser<'s> {
         let tokens: Vec<Vec<String>> = words.iter().map(cells).collect();
         let label = label.map(|(name, label)| (name.clone(), label.to_owned()));
         let comment = label.iter().map(|(name, label)| (format!("# {name} = {label}"), false));
-        let text = comment.chain(tokens.iter().map(|cells| (cells.join("\t"), true))).collect();
+        let text = comment.chain(tokens.iter().map(|cells| (cells.join("\t"), true)));
+        let text = text.filter(|_| self.keeps_lines).collect();
         Ok(Sentence {
             tokens,
             text,
