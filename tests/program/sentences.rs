@@ -178,3 +178,119 @@ fn init_knows_the_columns_of_trees() {
         (&"sentences".into(), &60.into(), &120.into())
     );
 }
+
+/// A file of sentences comes back line by line, with its comments and its lines of several words;
+/// tags are further columns, and labels of sentences comments.
+#[test]
+fn predictions_are_written_into_the_file() {
+    let net = NET.replace(
+        "columns = [\"word\", \"tag\"]",
+        "columns = [\"id\", \"word\", \"tag\"]\nword = \"word\"",
+    );
+    let room = Room::new(&net);
+    let numbered = |text: String| {
+        let mut number = 0;
+        let line = |line: &str| {
+            let is_token = line.contains('\t');
+            number = if is_token { number + 1 } else { 0 };
+            if is_token { format!("{number}\t{line}\n") } else { format!("{line}\n") }
+        };
+        text.lines().map(line).collect::<String>()
+    };
+    room.write("train.conll", numbered(corpus(0, 60)));
+    room.write("valid.conll", numbered(corpus(60, 12)));
+    room.write("test.conll", numbered(TEST.to_owned()));
+    room.run(&["train", "net.toml", "--out", "run", "--device", "cpu"]).expect(0);
+    let asked = "\
+# a remark
+# intent = fare
+1-2\tfly from\t_
+1\tfly\tO
+2\tfrom\tO
+3\tnew\tO
+4\tyork\tO
+
+1\tfares\tO
+2\tto\tO
+3\tdallas\tO
+";
+    room.write("asked.conll", asked);
+    let predict = ["predict", "run", "--data", "asked.conll", "--device", "cpu"];
+    let printed = room.run(&predict).expect(0).out;
+    let expected = "\
+# a remark
+# intent = fare
+# intent.predicted = flight
+1-2\tfly from\t_\t_
+1\tfly\tO\tO
+2\tfrom\tO\tO
+3\tnew\tO\tB-from
+4\tyork\tO\tI-from
+
+# intent = fare
+1\tfares\tO\tO
+2\tto\tO\tO
+3\tdallas\tO\tB-to
+
+";
+    assert_eq!(printed, expected);
+    room.run(&[&predict[..], &["--out", "out.conll"]].concat()).expect(0);
+    assert_eq!(room.text("out.conll"), expected);
+    let table = room.run(&[&predict[..], &["--format", "csv"]].concat()).expect(0).out;
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines.len(), 8, "a line for each token: {table}");
+    room.run(&[&predict[..], &["--logits"]].concat()).refused(2, &["--logits"]);
+}
+
+/// A run over sentences goes on to the bit.
+#[test]
+fn sentences_go_on_to_the_bit() {
+    let room = room(NET);
+    room.run(&["train", "net.toml", "--out", "whole", "--device", "cpu"]).expect(0);
+    room.run(&["train", "net.toml", "--out", "part", "--device", "cpu", "--max-steps", "23"])
+        .expect(0);
+    room.run(&["train", "--resume", "part", "--device", "cpu", "--max-steps", "1000000"]).expect(0);
+    let model = |run: &str| room.bytes(&format!("{run}/model/model.safetensors"));
+    assert_eq!(model("whole"), model("part"));
+}
+
+/// Vectors begin as the file says; kept ones stay so, and trained ones do not.
+#[test]
+fn vectors_begin_as_a_file_has_them() {
+    let net = |more: &str| {
+        format!("{NET}[feature.\"word.lower\"]\nvectors = \"vectors.txt\"\n{more}")
+            .replace("epochs = 20", "epochs = 2")
+    };
+    let room = room(&net("train_vectors = false\n"));
+    room.write("vectors.txt", "3 4\nboston 0.5 -1 2 0.25\nfly 1 1 1 1\nunknown 9 9 9 9\n");
+    let says = "column \"word.lower\": 2 of 7 values have a vector in";
+    room.run(&["train", "net.toml", "--out", "kept", "--device", "cpu"]).expect(0).says(&[says]);
+    room.write("net.toml", net(""));
+    room.run(&["train", "net.toml", "--out", "trained", "--device", "cpu"]).expect(0);
+    let row = |run: &str| {
+        let schema: serde_json::Value =
+            serde_json::from_str(&room.text(&format!("{run}/model/schema.json"))).unwrap();
+        let columns = schema["input"]["columns"].as_array().unwrap();
+        let values = columns[1]["values"].as_array().unwrap();
+        let place = values.iter().position(|value| value == "boston").unwrap();
+        let bytes = room.bytes(&format!("{run}/model/model.safetensors"));
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let tensor = file.tensor("embedding.word.lower.weight").unwrap();
+        assert_eq!(tensor.shape()[1], 4, "vectors have the width of the file");
+        let number =
+            |at: usize| f32::from_le_bytes(tensor.data()[4 * at..][..4].try_into().unwrap());
+        (4 * place..4 * place + 4).map(number).collect::<Vec<f32>>()
+    };
+    assert_eq!(row("kept"), [0.5, -1.0, 2.0, 0.25]);
+    assert_ne!(row("trained"), [0.5, -1.0, 2.0, 0.25]);
+    let refused = |text: &str, code: i32, pieces: &[&str]| {
+        room.write("vectors.txt", text);
+        room.run(&["train", "net.toml", "--out", "no", "--device", "cpu"]).refused(code, pieces);
+    };
+    refused("boston 1 2\nfly 1\n", 65, &["vectors.txt:2", "1 numbers for \"fly\""]);
+    refused("boston 1 x\n", 65, &["vectors.txt:1", "\"x\" is not a finite number"]);
+    refused("", 65, &["vectors of 0 numbers"]);
+    std::fs::remove_file(room.path("vectors.txt")).unwrap();
+    room.run(&["train", "net.toml", "--out", "no", "--device", "cpu"])
+        .refused(66, &["vectors.txt"]);
+}
