@@ -263,7 +263,7 @@ fn vectors_begin_as_a_file_has_them() {
     };
     let room = room(&net("train_vectors = false\n"));
     room.write("vectors.txt", "3 4\nboston 0.5 -1 2 0.25\nfly 1 1 1 1\nunknown 9 9 9 9\n");
-    let says = "column \"word.lower\": 2 of 7 values have a vector in";
+    let says = "column \"word.lower\": 2 of 8 values have a vector in";
     room.run(&["train", "net.toml", "--out", "kept", "--device", "cpu"]).expect(0).says(&[says]);
     room.write("net.toml", net(""));
     room.run(&["train", "net.toml", "--out", "trained", "--device", "cpu"]).expect(0);
@@ -282,6 +282,7 @@ fn vectors_begin_as_a_file_has_them() {
         (4 * place..4 * place + 4).map(number).collect::<Vec<f32>>()
     };
     assert_eq!(row("kept"), [0.5, -1.0, 2.0, 0.25]);
+    room.run(&["predict", "kept", "--data", "test.conll", "--device", "cpu"]).expect(0);
     assert_ne!(row("trained"), [0.5, -1.0, 2.0, 0.25]);
     let refused = |text: &str, code: i32, pieces: &[&str]| {
         room.write("vectors.txt", text);

@@ -35,7 +35,7 @@ pub(crate) fn features(sentences: &Sentences, data: &Data) -> Vec<Feature> {
         }
         feature
     };
-    let features = names.into_iter().map(feature);
+    let features = names.into_iter().filter(|(name, _)| !data.ignore.contains(name)).map(feature);
     features.filter(|feature| feature.kind != Some(FeatureKind::Ignore)).collect()
 }
 

@@ -34,11 +34,13 @@ impl Mixture {
             return Ok(None);
         }
         let rows: Vec<usize> = sources.iter().map(|source| source.rows).collect();
+        let most = rows.iter().copied().max().unwrap_or(1) as f64;
         let weight = |(number, rows): (usize, &usize)| match data.sampling {
             _ if is_weighted => given.get(number).and_then(|source| source.weight).unwrap_or(1.0),
             Sampling::Proportional => *rows as f64,
             Sampling::Equal => 1.0,
-            Sampling::Temperature(t) => (*rows as f64).powf(1.0 / t),
+            // Divided by the largest, so that no power is infinite.
+            Sampling::Temperature(t) => (*rows as f64 / most).powf(1.0 / t),
         };
         let weights: Vec<f64> = rows.iter().enumerate().map(weight).collect();
         let mixture = Mixture::new(rows, &weights);

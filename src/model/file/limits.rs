@@ -196,8 +196,11 @@ fn size_problem(network: &Network) -> Option<String> {
 /// Refuses a schema that is not consistent, or does not belong to the network.
 pub(super) fn check_schema(path: &Path, schema: &Schema, network: &Network) -> Result<()> {
     let inputs = input_problem(&schema.input, network.inputs);
+    // Whether vectors are trained is not in the schema.
+    let trained = |e: &Embedding| Embedding { kept: false, ..e.clone() };
+    let embeddings: Vec<Embedding> = network.embeddings.iter().map(trained).collect();
     let others = || {
-        (Embedding::of(&schema.input) != network.embeddings)
+        (Embedding::of(&schema.input) != embeddings)
             .then(|| "other embeddings than in config.json".to_owned())
     };
     inputs

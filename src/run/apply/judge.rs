@@ -169,7 +169,9 @@ impl Truth<'_> {
             .filter(|k| *k < classes)
             .and_then(|k| multiclass::top_k(&logits, classes, &labels, k, weights));
         let seen = self.seen();
-        let share = |share: Option<f64>| share.map(|share| share * seen);
+        // Where no label is known to the model, nothing is found.
+        let share =
+            |share: Option<f64>| if seen == 0.0 { Some(0.0) } else { share.map(|x| x * seen) };
         vec![
             ("accuracy", share(multiclass::accuracy(&logits, classes, &labels, weights))),
             ("top_k", share(top_k)),
