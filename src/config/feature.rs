@@ -186,8 +186,8 @@ const MOST_INPUTS: u64 = 1 << 20;
 /// Largest length of a learned vector.
 const MOST_WIDTH: u64 = 1024;
 
-/// A column beside the version whose defaults hold, whether rows are tokens, and the directory where
-/// relative paths start.
+/// A column beside the version whose defaults hold, whether rows are tokens, and the directory
+/// where relative paths start.
 struct Statement<'a> {
     feature: Feature,
     version: Version,

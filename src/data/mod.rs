@@ -3,9 +3,9 @@
 //!
 //! From the ground up: `value` finds out what a text means, `table` holds tables as they were read,
 //! `read` reads files, `schema` holds what columns mean, `encode` turns cells into numbers and
-//! labels, `split` divides rows into parts, `tokens` knows sentences, `images` has labelled images, `store` keeps encoded
-//! rows on disk, `look` surveys tables, `write` writes tables, and `load` has the functions that
-//! other rooms call.
+//! labels, `split` divides rows into parts, `tokens` knows sentences, `images` has labelled images,
+//! `store` keeps encoded rows on disk, `look` surveys tables, `write` writes tables, and `load` has
+//! the functions that other rooms call.
 
 pub mod encode;
 pub mod images;

@@ -238,6 +238,14 @@ pub mod spread {
     pub const KEPT: u32 = 3;
 }
 
+/// The codes of what a [`Mix`] does with the tokens of a sentence.
+pub mod pool {
+    #![allow(missing_docs)]
+    pub const NO: u32 = 0;
+    pub const MEAN: u32 = 1;
+    pub const MAX: u32 = 2;
+}
+
 /// The codes of the rules by which weights follow from the values of a [`Gate`].
 pub mod rule {
     #![allow(missing_docs)]

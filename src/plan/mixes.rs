@@ -4,7 +4,7 @@ use super::groups::Backward;
 use super::layers::{Planner, Values};
 use super::mixing::{MixGroup, TermGroup};
 use crate::config::Pool;
-use crate::kernels::params::{self, Gate, Mix, NONE, Receiver, Share, Term, rule};
+use crate::kernels::params::{self, Gate, Mix, NONE, Receiver, Share, Term, pool, rule};
 use crate::model::graph::{By, NodeId, Op, Role, Rule, code_bits};
 
 impl Planner<'_> {
@@ -66,9 +66,9 @@ impl Planner<'_> {
             is_mask: u32::from(matches!(by, By::Mask(_))),
             weighs: u32::from(gate.is_some_and(|g| g.delta != NONE || g.second_delta != NONE)),
             pool: match by {
-                By::Pool(Pool::Mean) => 1,
-                By::Pool(Pool::Max) => 2,
-                _ => 0,
+                By::Pool(Pool::Mean) => pool::MEAN,
+                By::Pool(Pool::Max) => pool::MAX,
+                _ => pool::NO,
             },
             x: self.values[terms[0].0].y as u32,
         };

@@ -2,7 +2,7 @@
 
 use super::builder::Builder;
 use crate::kernels;
-use crate::kernels::params::{self, Gate, Mix, NONE, Receiver, rule};
+use crate::kernels::params::{self, Gate, Mix, NONE, Receiver, pool, rule};
 use crate::plan::{Chunk, ConstantRun, MixGroup, TermGroup, block};
 use crate::schedule::{Buffer, Dispatch, Slice, slices};
 
@@ -21,9 +21,6 @@ fn groups(work: usize) -> u32 {
 fn work(gate: &Gate, rows: usize) -> usize {
     if gate.rule == rule::MASK { rows * gate.values as usize } else { rows }
 }
-
-/// The code of the maximum in [`Mix`].
-const POOL_MAX: u32 = 2;
 
 /// A row behind every batch, where no entropy of gates is counted.
 const BEHIND: u32 = 1 << 31;
@@ -134,7 +131,7 @@ impl Builder<'_> {
 
     /// The first of the spans of the rows, or NONE where none of the mixes is pooled.
     fn spans<'m>(&self, mut mixes: impl Iterator<Item = &'m Mix>) -> u32 {
-        let first = self.scene.spans.filter(|_| mixes.any(|mix| mix.pool > 0));
+        let first = self.scene.spans.filter(|_| mixes.any(|mix| mix.pool != pool::NO));
         first.map_or(NONE, |first| first as u32)
     }
 
@@ -229,7 +226,7 @@ impl Builder<'_> {
         let parameters = params::MixBackward { spans: self.spans(mixes()), ..parameters };
         let spans = self.read_spans(mixes(), rows);
         // The maximum is found again.
-        let pooled = mixes().filter(|mix| mix.pool == POOL_MAX);
+        let pooled = mixes().filter(|mix| mix.pool == pool::MAX);
         let pooled: Vec<Slice> =
             slices(b.activations[here], pooled.map(|mix| block(mix.x, rows, mix.width)));
         let slopes = receivers.iter().filter(|r| r.slope != NONE);

@@ -227,10 +227,9 @@ fn gradients_over_windows_and_pools() {
     assert!(seen.contains(&("embedding.word.lower.weight".to_owned(), beyond)));
 }
 
-/// A batch that is cut into segments and chunks has the gradients of one that is not. Sentences
-/// that are pooled stay in one piece, so there is none of these here.
+/// A batch whose rows lie in several segments has the gradients of one whose rows lie in one.
 #[test]
-fn windows_in_segments_and_chunks() {
+fn windows_in_segments() {
     let rest: String = TABLES.split("[task.mean]").next().unwrap().to_owned();
     let rest = format!("{rest}[train]\nbatch_size = \"full\"\n");
     let text = format!("{TEXT}\n").repeat(40);

@@ -1,5 +1,5 @@
-//! Reads vectors of words from a text file, as word2vec and GloVe write them: a word and its numbers
-//! a line, perhaps behind a first line with the number of words and that of their numbers. Plain or
+//! Reads vectors of words from a text file, as word2vec and GloVe write them: a word and its
+//! numbers a line, perhaps behind a first line with the number of words and that of their numbers. Plain or
 //! gzip.
 
 use std::collections::HashMap;
@@ -65,8 +65,8 @@ pub fn width(path: &Path) -> anyhow::Result<usize> {
     }
 }
 
-/// The vectors of the words that `wanted` knows, by their numbers there; of a word that stands twice
-/// the first.
+/// The vectors of the words that `wanted` knows, by their numbers there; of a word that stands
+/// twice the first.
 ///
 /// # Errors
 /// 66 if the file cannot be read; 65 with the line if a vector has another width, or a number that

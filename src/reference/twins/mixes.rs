@@ -1,7 +1,7 @@
 //! `mix_forward`: sums of nodes by weights; `mix_dots`: the gradients of the weights; and
 //! `mix_backward`: the deltas of the nodes.
 
-use crate::kernels::params::{self, Mix, NONE, Receiver, Share, Term};
+use crate::kernels::params::{self, Mix, NONE, Receiver, Share, Term, pool};
 use crate::reference::Arguments;
 use crate::reference::parts::{BLOCK, cut};
 use crate::reference::real::Real;
@@ -72,7 +72,7 @@ fn span(spans: &[u32], first: u32, row: usize) -> Option<(usize, usize)> {
 }
 
 /// The values of a pooled mix in row `r`: those of a sentence in its first row, else zeros.
-fn pool<T: Real>(mix: &Mix, span: Option<(usize, usize)>, r: usize, x: &[T], y: &mut [T]) {
+fn pooled<T: Real>(mix: &Mix, span: Option<(usize, usize)>, r: usize, x: &[T], y: &mut [T]) {
     y.fill(T::of(0.0));
     let Some((0, behind)) = span else { return };
     let width = mix.width as usize;
@@ -80,7 +80,7 @@ fn pool<T: Real>(mix: &Mix, span: Option<(usize, usize)>, r: usize, x: &[T], y: 
         let value = |row: usize| x[mix.x as usize + row * width + unit];
         let values = (r..=r + behind).map(value);
         *y = match mix.pool {
-            POOL_MAX => values.fold(value(r), |largest, x| if x > largest { x } else { largest }),
+            pool::MAX => values.fold(value(r), |largest, x| if x > largest { x } else { largest }),
             _ => {
                 let sum = values.fold(T::Wide::of(0.0), |sum, x| sum + x.wide());
                 T::narrow(sum) / T::of((behind + 1) as f64)
@@ -102,7 +102,7 @@ fn unpool<T: Real>(
         let delta = mix_delta[mix.delta as usize + first * width + unit];
         let value = |row: usize| x[mix.x as usize + row * width + unit];
         *sum += match mix.pool {
-            POOL_MAX => {
+            pool::MAX => {
                 let rows = first..=r + behind;
                 let best = rows.fold(first, |b, row| if value(row) > value(b) { row } else { b });
                 if best == r { delta } else { T::of(0.0) }
@@ -111,9 +111,6 @@ fn unpool<T: Real>(
         };
     }
 }
-
-/// The code of the maximum in [`Mix`].
-const POOL_MAX: u32 = 2;
 
 pub(super) fn mix_forward<T: Real>(a: &Arguments<T>) {
     let p = a.params::<params::MixForward>();
@@ -126,9 +123,9 @@ pub(super) fn mix_forward<T: Real>(a: &Arguments<T>) {
     let spans = &spans[..];
     a.run(parts, |(mix, first, y)| {
         let width = mix.width as usize;
-        if mix.pool > 0 {
+        if mix.pool != pool::NO {
             for (r, y) in (first..).zip(y.chunks_mut(width)) {
-                pool(mix, span(spans, p.spans, r), r, x, y);
+                pooled(mix, span(spans, p.spans, r), r, x, y);
             }
             return None;
         }
@@ -193,7 +190,7 @@ pub(super) fn mix_backward<T: Real>(a: &Arguments<T>) {
             sums.fill(T::of(0.0));
             for share in shares {
                 let mix = &mixes[share.mix as usize];
-                if mix.pool > 0 {
+                if mix.pool != pool::NO {
                     if let Some(span) = span(spans, p.spans, r) {
                         unpool(mix, span, r, (mix_delta, slope), &mut sums);
                     }

@@ -197,11 +197,7 @@ impl Truth<'_> {
         let (Some((tokens, _)), Some(scheme)) = (self.tokens, self.target.scheme) else {
             return self.logits.chunks_exact(self.head.outputs()).map(first_largest).collect();
         };
-        let (decoder, outputs) = (Decoder::new(&self.head.classes, scheme), self.head.outputs());
-        let of = |rows: std::ops::Range<usize>| {
-            decoder.decode(&self.logits[rows.start * outputs..rows.end * outputs])
-        };
-        tokens.sentences().flat_map(of).collect()
+        Decoder::new(&self.head.classes, scheme).decode_all(tokens, self.logits)
     }
 
     /// Spans and single tokens, as they are predicted. A token without a label, or of weight zero,

@@ -39,17 +39,16 @@ pub(super) fn tasks<'m>(
 ) -> Vec<Predicted<'m>> {
     let heads = model.network.tasks.iter().zip(&model.schema.targets).zip(logits);
     let task = |((head, target), logits): ((&'m Head, &'m Target), &'m Vec<f32>)| {
-        let (mut tags, mut firsts) = (Vec::new(), Vec::new());
-        for rows in tokens.into_iter().flat_map(Tokens::sentences) {
-            if let Some(scheme) = target.scheme {
-                let outputs = head.outputs();
-                let logits = &logits[rows.start * outputs..rows.end * outputs];
-                tags.extend(Decoder::new(&head.classes, scheme).decode(logits));
-            }
-            if target.pool.is_some() {
-                firsts.extend(rows.clone().map(|_| rows.start as u32));
-            }
-        }
+        let tags = target
+            .scheme
+            .zip(tokens)
+            .map(|(scheme, tokens)| Decoder::new(&head.classes, scheme).decode_all(tokens, logits));
+        let sentences = tokens.filter(|_| target.pool.is_some()).into_iter();
+        let firsts = sentences
+            .flat_map(Tokens::sentences)
+            .flat_map(|rows| std::iter::repeat_n(rows.start as u32, rows.len()))
+            .collect();
+        let tags = tags.unwrap_or_default();
         Predicted { head, target, logits, tags, firsts }
     };
     heads.map(task).collect()

@@ -1,8 +1,11 @@
 //! The tags of tokens from their logits: of all sequences that the scheme allows, the one of the
 //! highest probability, with the tokens taken as independent (Viterbi, 1967).
 
+use std::ops::Range;
+
 use crate::config::Scheme;
 use crate::data::encode::tags::parts;
+use crate::data::tokens::Tokens;
 use crate::run::metrics::multiclass::first_largest;
 
 /// The tags of a task, and which may follow each other.
@@ -34,6 +37,14 @@ impl<'t> Decoder<'t> {
         let all = classes.iter().map(|class| Some(*class));
         let before = std::iter::once(None).chain(all.clone());
         before.zip(all.chain([None])).all(|(before, now)| self.follows(before, now))
+    }
+
+    /// The classes of the tokens of all sentences, from their logits, [tokens, classes].
+    pub fn decode_all(&self, tokens: &Tokens, logits: &[f32]) -> Vec<usize> {
+        let classes = self.tags.len();
+        let of =
+            |rows: Range<usize>| self.decode(&logits[rows.start * classes..rows.end * classes]);
+        tokens.sentences().flat_map(of).collect()
     }
 
     /// The classes of the tokens of a sentence, from their logits, [tokens, classes]. Where no

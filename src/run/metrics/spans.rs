@@ -1,5 +1,5 @@
-//! Spans of tagged tokens, as conlleval finds them (Tjong Kim Sang and Buchholz, "Introduction to the
-//! CoNLL-2000 shared task: chunking", 2000), for tags of B, I, E, S and O; and their precision,
+//! Spans of tagged tokens, as conlleval finds them (Tjong Kim Sang and Buchholz, "Introduction to
+//! the CoNLL-2000 shared task: chunking", 2000), for tags of B, I, E, S and O; and their precision,
 //! recall and F1, over all sentences together. A sequence of tags that breaks the scheme has spans,
 //! too: `I-X` behind `O` begins one.
 

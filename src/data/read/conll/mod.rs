@@ -3,8 +3,8 @@
 //! predicate of its sentence.
 //!
 //! Beside the columns of the file there are those of comments (`# key = value`), of the features in
-//! a column `feats` or `misc` (`feats.Gender`), what is made of words (`form.lower`, `form.suffix2`,
-//! `form.shape`), the number of the sentence, and the place in it.
+//! a column `feats` or `misc` (`feats.Gender`), what is made of words (`form.lower`,
+//! `form.suffix2`, `form.shape`), the number of the sentence, and the place in it.
 
 mod predicates;
 mod rows;

@@ -1,6 +1,7 @@
 //! The columns of a table of tokens, filled sentence by sentence.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::predicates::{ARGUMENT, DISTANCE, OfPredicate, PREDICATE, Predicates, distance};
 use super::tokens::Sentence;
@@ -20,17 +21,17 @@ const MOST_KEY: usize = 64;
 const BLANKS: usize = 16;
 /// … and beside.
 const MOST_BLANKS: usize = 1 << 22;
-/// The largest number of bytes that values of comments take, which each token of a sentence has: for
-/// each byte of a token …
+/// The largest number of bytes that values of comments take, which each token of a sentence has:
+/// for each byte of a token …
 const COPIES: usize = 64;
 /// … and beside.
 const MOST_COPIES: usize = 16 << 20;
 
 /// Columns of tokens.
 pub struct Rows {
-    sentences: Sentences,
+    sentences: Arc<Sentences>,
     /// Names of the columns of a line; "0", "1", … where the settings name none.
-    names: Vec<String>,
+    names: Arc<Vec<String>>,
     places: HashMap<String, usize>,
     columns: Vec<(String, Texts)>,
     /// The columns that there may be; `None` = all.
@@ -52,8 +53,8 @@ impl Rows {
     /// No rows. `known` are the columns of the training file, if it was read before.
     pub fn new(sentences: &Sentences, known: &[String]) -> Rows {
         let mut rows = Rows {
-            sentences: sentences.clone(),
-            names: sentences.columns.clone(),
+            sentences: Arc::new(sentences.clone()),
+            names: Arc::new(sentences.columns.clone()),
             places: HashMap::new(),
             columns: Vec::new(),
             known: (!known.is_empty()).then(|| known.to_vec()),
@@ -99,7 +100,7 @@ impl Rows {
         let tokens = &sentence.tokens;
         self.check_comments(sentence)?;
         if let Some(first) = tokens.first().filter(|_| self.names.is_empty()) {
-            self.names = (0..first.len()).map(|at| at.to_string()).collect();
+            self.names = Arc::new((0..first.len()).map(|at| at.to_string()).collect());
         }
         for (place, (cells, line)) in tokens.iter().zip(&sentence.lines).enumerate() {
             let mut row = Row { rows: self, cells: Vec::new() };
@@ -222,15 +223,15 @@ impl Row<'_> {
 
     /// The cells of a token, and what is made of them.
     fn token(&mut self, cells: &[String]) {
-        let names = self.rows.names.clone();
-        let word = self.rows.sentences.word.clone();
+        let (names, known) = (Arc::clone(&self.rows.names), Arc::clone(&self.rows.sentences));
+        let word = &known.word;
         for (name, cell) in names.iter().zip(cells) {
             if LISTS.contains(&name.as_str()) {
                 self.list(name, cell);
             }
-            let is_blank = cell == "_" && *name != word && name != "lemma";
+            let is_blank = cell == "_" && name != word && name != "lemma";
             self.put(name, if is_blank { String::new() } else { cell.clone() });
-            if *name == word {
+            if name == word {
                 self.word("", cell);
             }
         }
@@ -238,14 +239,15 @@ impl Row<'_> {
 
     /// What is made of a word, in columns whose names begin with `prefix`.
     fn word(&mut self, before: &str, word: &str) {
-        let Sentences { word: name, affixes, shape: has_shape, .. } = self.rows.sentences.clone();
+        let known = Arc::clone(&self.rows.sentences);
+        let Sentences { word: name, affixes, shape: has_shape, .. } = &*known;
         let name = format!("{before}{name}");
         let small = word.to_lowercase();
-        for length in 1..=affixes {
+        for length in 1..=*affixes {
             self.put(&format!("{name}.prefix{length}"), prefix(&small, length).to_owned());
             self.put(&format!("{name}.suffix{length}"), suffix(&small, length).to_owned());
         }
-        if has_shape {
+        if *has_shape {
             self.put(&format!("{name}.shape"), shape(word));
         }
         self.put(&format!("{name}.lower"), small);
@@ -272,7 +274,7 @@ impl Row<'_> {
 
     /// The predicate, as other columns say it, and the token as its argument.
     fn predicate(&mut self, predicate: &[String], place: usize, of: &OfPredicate) {
-        let names = self.rows.names.clone();
+        let names = Arc::clone(&self.rows.names);
         for (name, cell) in names.iter().zip(predicate) {
             self.put(&format!("{PREDICATE}.{name}"), cell.clone());
             if *name == self.rows.sentences.word {
