@@ -39,6 +39,8 @@ struct Evaluation<'m> {
     loss: Option<f64>,
     /// Whether the data has labels for the task.
     labelled: Vec<bool>,
+    /// Labels that training does not have, and all labels.
+    unseen: Vec<[usize; 2]>,
     points: Vec<TaskPoint>,
     /// Confusion matrices, for tasks with classes.
     confusions: Vec<Option<Vec<Vec<f64>>>>,
@@ -60,12 +62,23 @@ pub(super) fn evaluate(
     let met = met(&dataset);
     check_met(&met, &model.schema, data, allow_unknown)?;
     met.notices(&model.schema).iter().for_each(|notice| console.note(notice));
+    let unseen = unseen(model, &dataset);
+    for (head, [unseen, labels]) in
+        model.network.tasks.iter().zip(&unseen).filter(|(_, n)| n[0] > 0)
+    {
+        console.note(&format!(
+            "labels of {} that training does not have, which count as not found: {unseen} of \
+             {labels}",
+            head.name
+        ));
+    }
     let measured = applied.evaluate(&model.network, &Objective::plain(&model.network))?;
     let evaluation = Evaluation {
         model,
         rows: dataset.rows,
         loss: measured.loss,
         labelled,
+        unseen,
         points: judge::task_points(&model.network, &model.schema, &dataset, &measured),
         confusions: judge::confusions(&model.network, &model.schema, &dataset, &measured),
         met,
@@ -82,6 +95,10 @@ impl Evaluation<'_> {
         let (network, schema) = (&self.model.network, &self.model.schema);
         let mut tasks = tasks_json(network, &self.points, true);
         for (number, head) in network.tasks.iter().enumerate() {
+            let [unseen, _] = self.unseen[number];
+            if unseen > 0 {
+                tasks[&head.name]["unseen_labels"] = json!(unseen);
+            }
             match (self.labelled[number], tasks.as_object_mut()) {
                 (false, Some(tasks)) => drop(tasks.shift_remove(&head.name)),
                 _ => self.confusions[number].iter().for_each(|table| {
@@ -198,6 +215,18 @@ fn labelled(model: &Model, dataset: &Dataset, data: &str, console: &Console) -> 
         "every row that has a label has the weight zero"
     };
     Err(Fault::data(data, why).hint("give labelled data, or use tandem predict").into())
+}
+
+/// For each task the number of labels that training does not have, and that of all labels.
+fn unseen(model: &Model, dataset: &Dataset) -> Vec<[usize; 2]> {
+    let mut first = 0;
+    let of = |head: &Head| {
+        let columns = first..first + head.cells();
+        first = columns.end;
+        let sum = |count: &dyn Fn(usize) -> usize| columns.clone().map(count).sum();
+        [sum(&|column| dataset.unseen(column)), sum(&|column| dataset.labelled(column))]
+    };
+    model.network.tasks.iter().map(of).collect()
 }
 
 /// Why a task has no label: its columns are missing, or blank in every row.

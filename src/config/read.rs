@@ -98,7 +98,11 @@ fn config(table: Table, base: &Path) -> Result<Config> {
     data.features = feature::features(&mut root, columns, (version, has_tokens, base))?;
     let augment = augment::augment(&mut root, &data.train)?;
     let trunk: Trunk = read_section(&mut root, "trunk")?;
-    let tasks = task::tasks(&mut root, trunk.activation, (version, data.sentences.is_some()))?;
+    let tasks = task::tasks(
+        &mut root,
+        trunk.activation,
+        (version, task::RowKind::of(data.sentences.as_ref())),
+    )?;
     check_columns(&data, &tasks)?;
     if let Source::Several(sources) = &mut data.train {
         several::settle(sources, &tasks)?;

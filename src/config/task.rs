@@ -11,6 +11,7 @@ use super::keys::{Key, Keyed, Pass, names, read};
 use super::kind::TaskKind;
 use super::loss::{self, Loss};
 use super::scale::Scale;
+use super::sentences::Sentences;
 use super::trunk::{Activation, dropout};
 use super::version::Version;
 use crate::fault::{Fault, quoted};
@@ -63,9 +64,13 @@ pub enum Scheme {
     Bio,
     /// Also `E-X` for the last token of a span, and `S-X` for one of a single token.
     Bioes,
+    /// `I-X` begins a span of X, too; `B-X` only one behind another span of X.
+    Iob1,
+    /// Labels mark no spans: the task is one of type multiclass.
+    None,
 }
 
-words!(Scheme: Auto = "auto", Bio = "bio", Bioes = "bioes");
+words!(Scheme: Auto = "auto", Bio = "bio", Bioes = "bioes", Iob1 = "iob1", None = "none");
 
 /// How the values of the tokens of a sentence become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,23 +107,50 @@ impl Task {
     }
 }
 
-/// A task beside the version whose defaults hold, and whether rows are tokens.
+/// A task beside the version whose defaults hold, and what rows are.
 struct Statement {
     task: Task,
     version: Version,
-    has_tokens: bool,
+    rows: RowKind,
+}
+
+/// What rows are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum RowKind {
+    /// No tokens.
+    Others,
+    /// Tokens of sentences.
+    Tokens,
+    /// Tokens, once for each predicate of the sentence.
+    OfPredicates,
+}
+
+impl RowKind {
+    /// What the rows of such sentences are.
+    pub(super) fn of(sentences: Option<&Sentences>) -> RowKind {
+        match sentences.map(|sentences| sentences.predicate.is_some()) {
+            None => RowKind::Others,
+            Some(false) => RowKind::Tokens,
+            Some(true) => RowKind::OfPredicates,
+        }
+    }
 }
 
 impl Keyed for Statement {
     fn keys(&mut self, pass: &mut Pass) -> Result<()> {
-        let Statement { task, version, has_tokens } = self;
+        let Statement { task, version, rows } = self;
         pass.key("type").value(&mut task.kind, &word())?;
-        let kind = task.kind;
-        if kind == TaskKind::Tags && !*has_tokens {
+        if task.kind == TaskKind::Tags && *rows == RowKind::Others {
             return Err(pass
                 .fault("type", "is \"tags\", and rows are no tokens of sentences")
                 .hint("give a file of sentences (data.format), or type = \"multiclass\""));
         }
+        for_types(pass.key("scheme"), task.kind, &[TaskKind::Tags])
+            .value(&mut task.scheme, &word())?;
+        if task.scheme == Scheme::None {
+            (task.kind, task.scheme) = (TaskKind::Multiclass, Scheme::Auto);
+        }
+        let kind = task.kind;
         pass.key("target").value(&mut task.targets, &targets(kind))?;
         for_types(pass.key("groups"), kind, &[TaskKind::Multiclass, TaskKind::Binary])
             .written(!task.groups.is_empty())
@@ -140,9 +172,12 @@ impl Keyed for Statement {
             .value(&mut task.top_k, &size(1..=MOST))?;
         for_types(pass.key("scale"), kind, &[TaskKind::Regression])
             .value(&mut task.scale, &word())?;
-        for_types(pass.key("scheme"), kind, &[TaskKind::Tags]).value(&mut task.scheme, &word())?;
         pass.key("pool")
-            .only(*has_tokens, "rows are no tokens of sentences")
+            .only(*rows != RowKind::Others, "rows are no tokens of sentences")
+            .only(
+                *rows != RowKind::OfPredicates,
+                "each sentence has rows for each of its predicates",
+            )
             .only(kind != TaskKind::Tags, "tags are labels of tokens, not of sentences")
             .maybe(&mut task.pool, &word())
     }
@@ -163,7 +198,7 @@ fn for_types<'p>(key: Key<'p>, kind: TaskKind, kinds: &[TaskKind]) -> Key<'p> {
 pub(super) fn tasks(
     root: &mut Section,
     activation: Activation,
-    (version, has_tokens): (Version, bool),
+    (version, rows): (Version, RowKind),
 ) -> Result<Vec<Task>> {
     let tables = root.take("task").map_or(Ok(vec![]), |item| item.entries("tables [task.NAME]"))?;
     if tables.is_empty() {
@@ -173,7 +208,7 @@ pub(super) fn tasks(
     let task = |(name, item): (String, Item)| {
         check_name(&name, &item)?;
         let mut statement =
-            Statement { task: Task { activation, ..Task::multiclass(&name) }, version, has_tokens };
+            Statement { task: Task { activation, ..Task::multiclass(&name) }, version, rows };
         read(Section::of(item)?, &mut statement).map(|()| statement.task)
     };
     tables.into_iter().map(task).collect()
@@ -181,12 +216,12 @@ pub(super) fn tasks(
 
 /// The keys of a task, with their values as TOML.
 pub(super) fn entries(task: &Task, version: Version) -> Vec<(&'static str, String)> {
-    super::keys::entries(&mut Statement { task: task.clone(), version, has_tokens: true })
+    super::keys::entries(&mut Statement { task: task.clone(), version, rows: RowKind::Tokens })
 }
 
 pub(super) fn keys() -> Vec<&'static str> {
-    let (version, has_tokens) = (Version::V0_2, true);
-    names(&mut Statement { task: Task::multiclass(""), version, has_tokens })
+    let (version, rows) = (Version::V0_2, RowKind::Tokens);
+    names(&mut Statement { task: Task::multiclass(""), version, rows })
 }
 
 /// `target`: a column, or a list of columns where a task may have several.

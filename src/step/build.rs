@@ -75,7 +75,13 @@ fn check_pools(request: &Request, batch: usize, limit: usize) -> Result<()> {
          fits"
     );
     Err(Fault::new(Exit::Unavailable, found)
-        .hint("a smaller train.batch_size, narrower layers, or train.accumulate = 1")
+        .hint(match request.optimizer {
+            Some(_) => {
+                "a smaller train.batch_size, narrower layers, train.accumulate = 1, or \
+                        shorter sentences"
+            }
+            None => "cut long sentences by blank lines, or use another adapter (tandem devices)",
+        })
         .into())
 }
 

@@ -349,7 +349,7 @@ const FLIPS: &[Flip] = &[
     flip(TABLE, &[], &["task.visits.scale_loss=false"], Schema),
     flip(TABLE, &[], &["task.price.scale=minmax"], Schema),
     flip(TABLE, &["task.colour.top_k=1"], &["task.colour.top_k=2"], Watched),
-    flip(TOKENS, &[], &["task.tag.scheme=bioes"], Watched),
+    flip(TOKENS, &[], &["task.tag.scheme=iob1"], Watched),
     flip(TOKENS, &[], &["task.kind.pool=mean"], Program),
     // [[coupling]]
     flip(

@@ -71,13 +71,16 @@ fn scores_are_those_of_seqeval() {
 /// scheme: a reader of words, not of pairs.
 fn is_legal(tags: &[&str], scheme: Scheme) -> bool {
     let mut rest = tags;
+    let mut last = None;
     while let [tag, behind @ ..] = rest {
         let (letter, kind) = tag.split_once('-').unwrap_or((tag, ""));
         let goes_on = |tag: &&&str| **tag == format!("I-{kind}");
         let inner = behind.iter().take_while(goes_on).count();
+        let before = last.replace(kind);
         rest = match (scheme, letter) {
             (_, "O") => behind,
-            (Scheme::Bio, "B") => &behind[inner..],
+            (Scheme::Bio, "B") | (Scheme::Iob1, "I") => &behind[inner..],
+            (Scheme::Iob1, "B") if before == Some(kind) => &behind[inner..],
             (Scheme::Bioes, "S") => behind,
             (Scheme::Bioes, "B") => match behind.get(inner) {
                 Some(end) if *end == format!("E-{kind}") => &behind[inner + 1..],
@@ -101,11 +104,12 @@ fn score(logits: &[f32], classes: usize, sequence: &[usize]) -> f64 {
 
 #[test]
 fn the_decoder_finds_the_best_legal_sequence() {
-    let schemes: [(Scheme, &[&str]); 4] = [
+    let schemes: [(Scheme, &[&str]); 5] = [
         (Scheme::Bio, &["B-X", "B-Y", "I-X", "I-Y", "O"]),
         (Scheme::Bio, &["I-Y", "O", "B-X", "I-X", "B-Z", "B-Y"]),
         (Scheme::Bioes, &["B-X", "E-X", "I-X", "O", "S-X"]),
         // No token can end a span of Y, so none begins one.
+        (Scheme::Iob1, &["B-X", "I-X", "I-Y", "O"]),
         (Scheme::Bioes, &["O", "S-Y", "B-Y", "B-X", "I-X", "E-X", "S-X"]),
     ];
     for (scheme, tags) in schemes {

@@ -16,7 +16,7 @@ use crate::model::file;
 use crate::model::network::Network;
 use crate::run::apply::group::Group;
 use crate::run::checkpoint::changes;
-use crate::run::compare::sample::Sample;
+use crate::run::compare::sample::{Sample, units};
 use crate::run::compare::subject::{measured_part, samples};
 use crate::run::directory::data_hashes::{Difference, data_hashes, difference};
 
@@ -180,6 +180,7 @@ fn check_seeds(ways: &[Way]) -> Result<(), Fault> {
 fn measured(ways: &[Way], call: &Call) -> Result<Comparison> {
     let cached = call.args.data_cache == DataCache::On;
     let (mut arms, mut common): (Vec<Arm>, Option<Shape>) = (Vec::new(), None);
+    let mut drawn = ("rows", 0);
     let first = &ways[0].runs[0];
     // A task that a run does not train says nothing about it.
     let all = || ways.iter().flat_map(|way| &way.runs);
@@ -220,6 +221,7 @@ fn measured(ways: &[Way], call: &Call) -> Result<Comparison> {
                     .hint("compare runs of the same rows")
                     .into());
             }
+            drawn = units(&data);
             all.push(own);
         }
         let parameters = way.runs[0].parameters;
@@ -230,6 +232,7 @@ fn measured(ways: &[Way], call: &Call) -> Result<Comparison> {
     Ok(Comparison {
         part,
         rows,
+        units: drawn,
         seeds: ways[0].runs.iter().map(|run| run.config.train.seed).collect(),
         tasks: meant.map(|(head, _)| (head.name.clone(), head.kind)).collect(),
         arms,

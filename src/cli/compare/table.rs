@@ -31,6 +31,8 @@ pub(super) struct Comparison {
     pub(super) part: Part,
     /// Its number of rows.
     pub(super) rows: usize,
+    /// What is resampled, "rows" or "sentences", and their number.
+    pub(super) units: (&'static str, usize),
     /// The seeds, in the order of the samples.
     pub(super) seeds: Vec<u64>,
     /// Names and types of the tasks.
@@ -57,7 +59,7 @@ impl Comparison {
         let seed = self.seeds.first().copied().unwrap_or(0);
         let base = &self.arms[self.base].samples;
         let of = |(number, arm): (usize, &Arm)| {
-            (number, compare(base, &arm.samples, &higher, self.rows, seed))
+            (number, compare(base, &arm.samples, &higher, self.units.1, seed))
         };
         let others = self.arms.iter().enumerate().filter(|(number, _)| *number != self.base);
         Found { of: self, differences: others.map(of).collect() }
@@ -79,7 +81,7 @@ fn shown(difference: &Difference) -> String {
 impl Found<'_> {
     /// The table and the sentences.
     pub(super) fn text(&self) -> String {
-        let Comparison { part, rows, seeds, tasks, arms, base, .. } = self.of;
+        let Comparison { part, units, seeds, tasks, arms, base, .. } = self.of;
         let names: Vec<&String> = arms.iter().map(|arm| &arm.name).collect();
         let mut head = vec!["task".to_owned(), "metric".to_owned()];
         head.extend(names.iter().map(|name| (*name).clone()));
@@ -110,19 +112,20 @@ impl Found<'_> {
         let sentences = self.sentences().join("\n");
         let resamplings = self.differences.iter().map(|(_, found)| found.resamplings).max();
         format!(
-            "{}\n{sentences}\nmeasured on the {} rows of the {} part; {}; differences in percent, \
-             + is better, with 95 % intervals by {} resamplings of rows and seeds",
+            "{}\n{sentences}\nmeasured on the {} {unit} of the {} part; {}; differences in percent, \
+             + is better, with 95 % intervals by {} resamplings of {unit} and seeds",
             columns(&lines),
-            rows,
+            units.1,
             named(*part),
             if seeds.len() == 1 { "one seed".to_owned() } else { format!("{} seeds", seeds.len()) },
             resamplings.unwrap_or(0),
+            unit = units.0,
         )
     }
 
     /// One sentence per difference, and sentences about how far they can be trusted.
     pub(super) fn sentences(&self) -> Vec<String> {
-        let Comparison { part, seeds, tasks, arms, base, group, .. } = self.of;
+        let Comparison { part, units, seeds, tasks, arms, base, group, .. } = self.of;
         let beside = &arms[*base].name;
         let mut all = Vec::new();
         for (arm, found) in &self.differences {
@@ -140,8 +143,9 @@ impl Found<'_> {
         }
         if let Some(group) = group {
             all.push(format!(
-                "rows are resampled one by one, although those with the same {} belong together: \
+                "{} are resampled one by one, although those with the same {} belong together: \
                  intervals are too narrow",
+                units.0,
                 quoted(group)
             ));
         }
@@ -157,7 +161,7 @@ impl Found<'_> {
 
     /// The table and the sentences as JSON, with the value of each seed.
     pub(super) fn json(&self) -> Value {
-        let Comparison { part, rows, seeds, tasks, arms, base, .. } = self.of;
+        let Comparison { part, rows, units, seeds, tasks, arms, base, .. } = self.of;
         let resamplings = self.differences.iter().map(|(_, found)| found.resamplings).max();
         let difference = |d: &Difference, seeds: usize| {
             json!({
@@ -195,6 +199,7 @@ impl Found<'_> {
         json!({
             "part": part.name(),
             "rows": rows,
+            "resampled": {"of": units.0, "number": units.1},
             "seeds": seeds,
             "resamplings": resamplings,
             "beside": arms[*base].name,

@@ -22,7 +22,7 @@ use crate::model::graph::Owner;
 use crate::replace::replace;
 use crate::run::apply::favourites::StandIns;
 use crate::run::checkpoint::changes;
-use crate::run::compare::sample::Sample;
+use crate::run::compare::sample::{Sample, units};
 use crate::run::compare::subject::{measured_part, samples};
 use crate::run::compare::variants;
 use crate::run::directory::RunDirectory;
@@ -281,6 +281,7 @@ impl Measuring<'_> {
         Ok(Comparison {
             part,
             rows: data.rows,
+            units: units(data),
             seeds: (0..repeats as u64).map(|repeat| self.config.train.seed + repeat).collect(),
             tasks: learning(self.config).map(task).collect(),
             arms,

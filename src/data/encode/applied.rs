@@ -149,10 +149,10 @@ impl MatchReport {
     /// One notice per column with cells that do not match, one for the columns that are passed
     /// over, and one for the features that are absent.
     pub fn notices(&self, schema: &Schema) -> Vec<String> {
-        let mut notices: Vec<String> = self
-            .mismatched(schema)
-            .map(|(column, count)| count.notice(column, self.rows))
-            .collect();
+        let (of_words, others): (Vec<_>, Vec<_>) =
+            self.mismatched(schema).partition(|(column, _)| schema.is_of_words(column));
+        let mut notices: Vec<String> = self.words_notice(&of_words).into_iter().collect();
+        notices.extend(others.into_iter().map(|(column, count)| count.notice(column, self.rows)));
         if !self.passed_over.is_empty() {
             notices.push(format!(
                 "columns that the model does not use are passed over: {}",
@@ -171,6 +171,21 @@ impl MatchReport {
         }
         notices.extend(self.images.iter().cloned());
         notices
+    }
+
+    /// One notice about all columns that are made of words: a word that training does not have is
+    /// in several of them.
+    fn words_notice(&self, columns: &[(&Column, &ColumnCounts)]) -> Option<String> {
+        let of_column = |(number, (column, count)): (usize, &(&Column, &ColumnCounts))| {
+            let such = match number {
+                0 => format!(" of {}, such as {}", self.rows, some(&count.examples)),
+                _ => String::new(),
+            };
+            format!("{} {}{such}", column.name, count.unknown)
+        };
+        let all: Vec<String> = columns.iter().enumerate().map(of_column).collect();
+        (!all.is_empty())
+            .then(|| format!("cells that are not among the values of training: {}", all.join("; ")))
     }
 
     /// The notices about a part with files of its own. Columns that the training file has too,

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use crate::config::{self, Feature, FeatureKind, Task, Version};
+use crate::config::{self, Feature, FeatureKind, Sentences, Task, Version};
 use crate::data::encode::fit::{self, Fitted};
 use crate::data::encode::labels::{self, FittedLabels, LabelColumn, Labels};
 use crate::data::encode::once::once_a_sentence;
 use crate::data::encode::per_mean;
+use crate::data::encode::tags;
 use crate::data::load::apply::{NEVER, apply_rows, dataset, encoded, locate, weights_of};
 use crate::data::load::tokens;
 use crate::data::schema::columns::no_column;
@@ -236,6 +237,10 @@ impl<'t> Roles<'t> {
                 |labels: &Labels| labels::fit(task, labels, rows, meanings, self.data.version);
             let mut fitted = self.with_labels(number, fit)?;
             per_mean::fit(task, &mut fitted.target, &fitted.encoded, weights);
+            if let [labels] = &fitted.encoded[..] {
+                let told = tags::settle(task, &mut fitted.target, labels, &self.raw, rows);
+                fitted.notices.extend(told);
+            }
             fitted.target.open = self.data.sentences.is_some() && task.kind.has_logits_of_classes();
             all.targets.push(fitted.target);
             all.encoded.extend(fitted.encoded);
@@ -441,8 +446,9 @@ fn features(raw: &Raw, data: &config::Data, tasks: &[Task]) -> anyhow::Result<Ve
         }
     }
     if let Some(sentences) = &data.sentences {
-        let features = tokens::features(sentences, data).into_iter();
-        return features.map(tokens::with_vectors).collect();
+        let features = tokens::features(sentences, data);
+        check_words(sentences, &features, tasks)?;
+        return features.into_iter().map(tokens::with_vectors).collect();
     }
     let given: std::collections::HashMap<&str, &Feature> =
         data.features.iter().map(|f| (f.column.as_str(), f)).collect();
@@ -451,6 +457,28 @@ fn features(raw: &Raw, data: &config::Data, tasks: &[Task]) -> anyhow::Result<Ve
     let features = raw.names.iter().filter(|name| !taken(name)).map(feature);
     let features = features.filter(|feature| feature.kind != Some(FeatureKind::Ignore));
     features.map(tokens::with_vectors).collect()
+}
+
+/// Checks that no task learns the word that features are made of, nor one of these.
+///
+/// # Errors
+/// 78 with the first such task.
+fn check_words(sentences: &Sentences, features: &[Feature], tasks: &[Task]) -> Result<(), Fault> {
+    let derived = sentences.derived();
+    let of_word = features.iter().find(|feature| derived.contains(&feature.column));
+    for (task, target) in tasks.iter().flat_map(|task| task.targets.iter().map(move |t| (task, t)))
+    {
+        let own = features.iter().find(|feature| feature.column == *target);
+        let Some(feature) = own.or(of_word.filter(|_| *target == sentences.word)) else { continue };
+        let found = format!(
+            "the label {} is what the feature {} is made of",
+            quoted(target),
+            quoted(&feature.column)
+        );
+        return Err(Fault::config(&format!("task.{}.target", task.name), found)
+            .hint("name the column of words in data.word, or leave features out by data.ignore"));
+    }
+    Ok(())
 }
 
 /// Checks that the table has all columns that the configuration names.

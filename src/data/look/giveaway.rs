@@ -43,8 +43,10 @@ pub fn notices(schema: &Schema, train: &Dataset) -> Vec<String> {
     let (mut notices, mut found): (Vec<String>, HashSet<(usize, usize)>) =
         (Vec::new(), HashSet::new());
     for (label, (target, labels)) in targets.zip(&train.labels).enumerate() {
-        // The place of a token in its sentence is no column that could be left out.
-        for (at, column, slot) in sample.columns().filter(|(_, column, _)| !column.is_span()) {
+        // The place of a token in its sentence is no column that could be left out, and words are
+        // what labels of tokens are about.
+        let own = |column: &Column| column.is_span() || schema.is_of_words(column);
+        for (at, column, slot) in sample.columns().filter(|(_, column, _)| !own(column)) {
             if determines(&sample, (column, slot), (target, labels)) {
                 found.insert((at, label));
                 let (column, task) = (quoted(&column.name), quoted(&target.task));

@@ -64,7 +64,7 @@ impl Dataset {
 
     /// Number of rows whose label in label column `column` is one that no training row has, where
     /// rows are tokens.
-    fn unseen(&self, column: usize) -> usize {
+    pub fn unseen(&self, column: usize) -> usize {
         let labels = self.labels.get(column).filter(|_| self.tokens.is_some());
         let is_unseen = |label: &&u32| **label != UNLABELLED && !is_trained(**label);
         labels.map_or(0, |labels| labels.iter().filter(is_unseen).count())

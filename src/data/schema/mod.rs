@@ -130,6 +130,14 @@ impl Schema {
         let Input::Columns { columns } = &self.input else { return Vec::new() };
         columns.iter().map(|column| column.name.as_str()).collect()
     }
+
+    /// Whether a column is made of the words of sentences, such as `form.lower`, or
+    /// `predicate.form.lower`; its cells are never blank.
+    pub fn is_of_words(&self, column: &Column) -> bool {
+        let Some(sentences) = &self.reading.sentences else { return false };
+        let name = column.name.strip_prefix("predicate.").unwrap_or(&column.name);
+        sentences.derived().iter().any(|derived| derived == name)
+    }
 }
 
 impl Reading {

@@ -1,5 +1,7 @@
 //! The metrics of a part, computed exactly on the host from the logits of a network and the labels.
 
+use std::ops::Range;
+
 use crate::config::TaskKind;
 use crate::data::tokens::{Tokens, is_trained};
 use crate::data::{Dataset, Schema, Target, UNLABELLED};
@@ -63,15 +65,24 @@ pub fn truths<'a>(
     data: &'a Dataset,
     measured: &'a Measured,
 ) -> impl Iterator<Item = Truth<'a>> {
-    let truth = |(task, head): (usize, &'a Head)| Truth {
-        head,
-        target: &schema.targets[task],
-        tokens: data.tokens.as_deref().map(|tokens| (tokens, network.first_cell(task))),
-        labels: &data.labels[network.first_cell(task)..][..head.cells()],
-        weights: data.weights.as_deref(),
-        logits: &measured.logits[task],
+    let truth = |(task, head): (usize, &'a Head)| {
+        let first = network.first_cell(task);
+        Truth::new(head, &schema.targets[task], data, first, &measured.logits[task])
     };
     network.tasks.iter().enumerate().map(truth)
+}
+
+/// What is found of the tags of a sentence.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OfSentence {
+    /// Number of tokens with a label.
+    pub labels: usize,
+    /// Their weight.
+    pub weight: f64,
+    /// Weight of those whose tag is found.
+    pub hits: f64,
+    /// Spans.
+    pub spans: Counts,
 }
 
 /// Logits of one task, with its labels.
@@ -108,7 +119,26 @@ pub struct Numbers {
     pub weights: Option<Vec<f64>>,
 }
 
-impl Truth<'_> {
+impl<'a> Truth<'a> {
+    /// The logits, [rows, outputs], and labels of a task on a part; `first` is the first of its
+    /// label columns there.
+    pub fn new(
+        head: &'a Head,
+        target: &'a Target,
+        data: &'a Dataset,
+        first: usize,
+        logits: &'a [f32],
+    ) -> Self {
+        Truth {
+            head,
+            target,
+            tokens: data.tokens.as_deref().map(|tokens| (tokens, first)),
+            labels: &data.labels[first..][..head.cells()],
+            weights: data.weights.as_deref(),
+            logits,
+        }
+    }
+
     /// The predictions and labels of a column of a regression.
     pub fn numbers(&self, column: usize) -> Numbers {
         let Labelled { rows, labels, weights } = self.labelled(column);
@@ -200,31 +230,43 @@ impl Truth<'_> {
         Decoder::new(&self.head.classes, scheme).decode_all(tokens, self.logits)
     }
 
-    /// Spans and single tokens, as they are predicted. A token without a label, or of weight zero,
-    /// is outside of all spans.
-    fn tags(&self) -> Vec<(&'static str, Option<f64>)> {
+    /// What is found of the tags of each sentence, as they are predicted. A token without a label,
+    /// or of weight zero, is outside of all spans.
+    pub fn of_sentences(&self) -> Vec<OfSentence> {
         let (decoded, labels) = (self.decoded(), &self.labels[0]);
         let weight = |row: usize| self.weights.map_or(1.0, |weights| f64::from(weights[row]));
-        let (mut counts, mut sums) = (Counts::default(), [0.0; 2]);
         let label = |row: usize| match (labels[row], self.tokens) {
             (UNLABELLED, _) => None,
             (label, _) if is_trained(label) => Some(self.head.classes[label as usize].as_str()),
             (label, Some((tokens, column))) => Some(tokens.text(column, label)),
             (_, None) => Some(""),
         };
-        for rows in self.tokens.iter().flat_map(|(tokens, _)| tokens.sentences()) {
+        let of = |rows: Range<usize>| {
+            let mut of = OfSentence::default();
             let mut pairs = Vec::with_capacity(rows.len());
             for row in rows {
                 let found = self.head.classes[decoded[row]].as_str();
                 let pair = label(row).filter(|_| weight(row) > 0.0).map(|label| (label, found));
                 if let Some((label, found)) = pair {
-                    sums[0] += weight(row) * f64::from(u8::from(label == found));
-                    sums[1] += weight(row);
+                    of.labels += 1;
+                    of.hits += weight(row) * f64::from(u8::from(label == found));
+                    of.weight += weight(row);
                 }
                 pairs.push(pair.unwrap_or(("O", "O")));
             }
             let (truth, found): (Vec<&str>, Vec<&str>) = pairs.into_iter().unzip();
-            counts.add(&truth, &found);
+            of.spans.add(&truth, &found);
+            of
+        };
+        self.tokens.iter().flat_map(|(tokens, _)| tokens.sentences()).map(of).collect()
+    }
+
+    /// Spans and single tokens over all sentences.
+    fn tags(&self) -> Vec<(&'static str, Option<f64>)> {
+        let (mut counts, mut sums) = (Counts::default(), [0.0; 2]);
+        for of in self.of_sentences() {
+            counts += of.spans;
+            sums = [sums[0] + of.hits, sums[1] + of.weight];
         }
         let (logits, Labelled { labels, weights, .. }) = self.classes();
         let classes = self.head.outputs();

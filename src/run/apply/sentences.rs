@@ -19,6 +19,10 @@ pub(super) fn write(to: &mut impl Write, tasks: &[Predicted], written: &[Written
         let tokens = sentence.lines.iter().filter(|(_, is_token)| *is_token).count();
         let (mut token, mut begun) = (0, false);
         for (line, is_token) in &sentence.lines {
+            // A prediction of before is replaced.
+            if !is_token && of_sentences.iter().any(|task| is_key(line, &predicted(task))) {
+                continue;
+            }
             let is_comment = line.starts_with('#') || line.is_empty();
             if (*is_token || !is_comment) && !begun {
                 begun = true;
@@ -52,12 +56,20 @@ pub(super) fn write(to: &mut impl Write, tasks: &[Predicted], written: &[Written
 /// `NAME.predicted`.
 fn comment(to: &mut impl Write, task: &Predicted, row: usize, sentence: &Written) -> Result<()> {
     let name = &task.head.name;
-    let is_there = |(line, _): &(String, bool)| {
-        let key = line.trim_start_matches('#').split('=').next().unwrap_or_default();
-        line.starts_with('#') && key.trim() == name
-    };
-    let suffix = if sentence.lines.iter().any(is_there) { ".predicted" } else { "" };
-    writeln!(to, "# {name}{suffix} = {}", text(task.prediction(row)))
+    let is_there = sentence.lines.iter().any(|(line, _)| is_key(line, name));
+    let name = if is_there { predicted(task) } else { name.clone() };
+    writeln!(to, "# {name} = {}", text(task.prediction(row)))
+}
+
+/// The key of a prediction beside a label of the name of the task.
+fn predicted(task: &Predicted) -> String {
+    format!("{}.predicted", task.head.name)
+}
+
+/// Whether a line is a comment that begins with a key.
+fn is_key(line: &str, key: &str) -> bool {
+    let found = line.strip_prefix('#').and_then(|rest| rest.split_once('='));
+    found.is_some_and(|(found, _)| found.trim_start_matches('#').trim() == key)
 }
 
 /// A prediction as one word.

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::config::Scheme;
-use crate::data::encode::tags::parts;
+use crate::data::encode::tags::{OUTSIDE, may_follow, parts};
 use crate::data::tokens::Tokens;
 use crate::run::metrics::multiclass::first_largest;
 
@@ -22,14 +22,8 @@ impl<'t> Decoder<'t> {
 
     /// Whether one tag may follow another; `None` is the end of the sentence.
     fn follows(&self, before: Option<usize>, now: Option<usize>) -> bool {
-        let tag = |class: Option<usize>| class.map_or(('O', ""), |class| self.tags[class]);
-        let ((before, of), (now, kind)) = (tag(before), tag(now));
-        let goes_on = |now: char| now == 'I' || now == 'E';
-        match self.scheme {
-            Scheme::Bioes if matches!(before, 'B' | 'I') => goes_on(now) && of == kind,
-            Scheme::Bioes => !goes_on(now),
-            _ => now != 'I' || (matches!(before, 'B' | 'I') && of == kind),
-        }
+        let tag = |class: Option<usize>| class.map_or(OUTSIDE, |class| self.tags[class]);
+        may_follow(self.scheme, tag(before), tag(now))
     }
 
     /// Whether the scheme allows a sequence of classes.

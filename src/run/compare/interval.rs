@@ -63,13 +63,13 @@ pub struct Compared {
 }
 
 /// Compares a way of training with another one, `base`. `higher` says of each task whether higher
-/// values are better; `rows` is the number of rows of the part; `seed` keys the resampling. The
-/// samples of both are of the same tasks and seeds, in the same order.
+/// values are better; `units` is the number of rows of the part, or of its sentences where rows are
+/// tokens; `seed` keys the resampling. The samples of both are of the same tasks and seeds, in the same order.
 pub fn compare(
     base: &Samples,
     other: &Samples,
     higher: &[bool],
-    rows: usize,
+    units: usize,
     seed: u64,
 ) -> Compared {
     let (seeds, tasks) = (base.len().min(other.len()), higher.len());
@@ -79,14 +79,14 @@ pub fn compare(
     };
     let whole: Vec<Vec<[Option<f64>; 2]>> = (0..seeds).map(|at| each(None, at)).collect();
     let all: Vec<usize> = (0..seeds).collect();
-    let resamplings = resamplings(rows, 2 * seeds * tasks);
+    let resamplings = resamplings(units, 2 * seeds * tasks);
     let drawn = |number: usize| -> Vec<Option<f64>> {
         let draw = |n: usize, index: usize| {
             below(n as u64, seed, Purpose::Resample, number as u64, index as u64) as usize
         };
-        let mut counts = vec![0.0; rows];
-        (0..rows).for_each(|index| counts[draw(rows, index)] += 1.0);
-        let chosen: Vec<usize> = (0..seeds).map(|at| draw(seeds, rows + at)).collect();
+        let mut counts = vec![0.0; units];
+        (0..units).for_each(|index| counts[draw(units, index)] += 1.0);
+        let chosen: Vec<usize> = (0..seeds).map(|at| draw(seeds, units + at)).collect();
         let mut values = vec![Vec::new(); seeds];
         for at in &chosen {
             if values[*at].is_empty() {

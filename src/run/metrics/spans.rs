@@ -3,7 +3,9 @@
 //! recall and F1, over all sentences together. A sequence of tags that breaks the scheme has spans,
 //! too: `I-X` behind `O` begins one.
 
-use crate::data::encode::tags::parts;
+use std::ops::AddAssign;
+
+use crate::data::encode::tags::{OUTSIDE, begins, ends, parts};
 use crate::run::metrics::finite;
 
 /// A span: its type, its first and its last token.
@@ -11,7 +13,7 @@ pub type Span<'t> = (&'t str, usize, usize);
 
 /// The spans of the tags of a sentence.
 pub fn spans<'t>(tags: &[&'t str]) -> Vec<Span<'t>> {
-    let (mut found, mut first, mut before) = (Vec::new(), 0, ('O', ""));
+    let (mut found, mut first, mut before) = (Vec::new(), 0, OUTSIDE);
     for (at, tag) in tags.iter().copied().chain(["O"]).enumerate() {
         let now = parts(tag);
         if ends(before, now) {
@@ -25,24 +27,6 @@ pub fn spans<'t>(tags: &[&'t str]) -> Vec<Span<'t>> {
     found
 }
 
-/// Whether a span ends between two tags.
-fn ends((before, of): (char, &str), (now, kind): (char, &str)) -> bool {
-    match (before, now) {
-        ('O', _) => false,
-        ('E' | 'S', _) | ('B' | 'I', 'B' | 'S' | 'O') => true,
-        _ => of != kind,
-    }
-}
-
-/// Whether a span begins with the second of two tags.
-fn begins((before, of): (char, &str), (now, kind): (char, &str)) -> bool {
-    match (before, now) {
-        (_, 'O') => false,
-        (_, 'B' | 'S') | ('E' | 'S' | 'O', 'E' | 'I') => true,
-        _ => of != kind,
-    }
-}
-
 /// Numbers of spans: in the labels, found, and found as in the labels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -52,6 +36,14 @@ pub struct Counts {
     pub found: u64,
     /// In both, with type and ends.
     pub hits: u64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Counts) {
+        self.labelled += other.labelled;
+        self.found += other.found;
+        self.hits += other.hits;
+    }
 }
 
 impl Counts {

@@ -101,6 +101,7 @@ struct Table {
     places: Vec<String>,
     /// Lines of several words, and empty tokens, which are no rows.
     passed: [usize; 2],
+    notes: Vec<String>,
 }
 
 impl Table {
@@ -121,6 +122,7 @@ impl Table {
             hashes: Vec::new(),
             places: Vec::new(),
             passed: [0; 2],
+            notes: Vec::new(),
         })
     }
 
@@ -156,6 +158,12 @@ impl Table {
                 .into());
         }
         self.passed = [0, 1].map(|i| self.passed[i] + parser.passed[i]);
+        if let (count @ 1.., first) = &parser.doubtful {
+            self.notes.push(format!(
+                "{first}: a line of as many cells as a token begins with \"# \" and is taken for one \
+                 ({count} such); with \" = \" in it, it would be a comment"
+            ));
+        }
         self.places.push(place.to_owned());
         self.hashes.push(window.finish()?);
         Ok(())
@@ -167,6 +175,7 @@ impl Table {
         let mut raw = self.rows.finish(&self.places, self.predicates.as_ref())?;
         raw.hashes = self.hashes;
         raw.written = self.written.unwrap_or_default();
+        raw.notes.extend(self.notes);
         if ranges + empty > 0 {
             raw.notes.push(format!(
                 "{}: {ranges} lines of several words and {empty} empty tokens of CoNLL-U are no \

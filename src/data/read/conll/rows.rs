@@ -223,21 +223,26 @@ impl Row<'_> {
 
     /// The cells of a token, and what is made of them.
     fn token(&mut self, cells: &[String]) {
-        let (names, known) = (Arc::clone(&self.rows.names), Arc::clone(&self.rows.sentences));
-        let word = &known.word;
+        let names = Arc::clone(&self.rows.names);
         for (name, cell) in names.iter().zip(cells) {
-            if LISTS.contains(&name.as_str()) {
-                self.list(name, cell);
-            }
-            let is_blank = cell == "_" && name != word && name != "lemma";
-            self.put(name, if is_blank { String::new() } else { cell.clone() });
-            if name == word {
-                self.word("", cell);
-            }
+            self.cell("", name, cell);
         }
     }
 
-    /// What is made of a word, in columns whose names begin with `prefix`.
+    /// A cell of a line, in columns whose names begin with `before`.
+    fn cell(&mut self, before: &str, name: &str, cell: &str) {
+        if LISTS.contains(&name) {
+            self.list(&format!("{before}{name}"), cell);
+        }
+        let is_word = name == self.rows.sentences.word;
+        let is_blank = cell == "_" && !is_word && name != "lemma";
+        self.put(&format!("{before}{name}"), if is_blank { String::new() } else { cell.into() });
+        if is_word {
+            self.word(before, cell);
+        }
+    }
+
+    /// What is made of a word, in columns whose names begin with `before`.
     fn word(&mut self, before: &str, word: &str) {
         let known = Arc::clone(&self.rows.sentences);
         let Sentences { word: name, affixes, shape: has_shape, .. } = &*known;
@@ -276,10 +281,7 @@ impl Row<'_> {
     fn predicate(&mut self, predicate: &[String], place: usize, of: &OfPredicate) {
         let names = Arc::clone(&self.rows.names);
         for (name, cell) in names.iter().zip(predicate) {
-            self.put(&format!("{PREDICATE}.{name}"), cell.clone());
-            if *name == self.rows.sentences.word {
-                self.word(&format!("{PREDICATE}."), cell);
-            }
+            self.cell(&format!("{PREDICATE}."), name, cell);
         }
         self.put(DISTANCE, distance(place, of.place));
         self.put(ARGUMENT, of.arguments[place].clone());
@@ -289,7 +291,8 @@ impl Row<'_> {
 /// What a column holds where its key is not named: features of CoNLL-U that a word does not have
 /// are a value, others are blank.
 fn blank(name: &str) -> &'static str {
-    if name.starts_with("feats.") { "_" } else { "" }
+    let own = name.strip_prefix("predicate.").unwrap_or(name);
+    if own.starts_with("feats.") { "_" } else { "" }
 }
 
 /// The columns of a line that are those of tokens: of sentences in lines, the third name is that of

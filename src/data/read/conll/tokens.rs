@@ -47,6 +47,8 @@ pub struct Parser<'s> {
     names: Vec<String>,
     /// Lines of several words, and empty tokens, which are no rows.
     pub passed: [usize; 2],
+    /// Number of tokens that could be comments, and the place of the first.
+    pub doubtful: (usize, String),
 }
 
 /// Whether the line of a CoNLL file is a token, given the number of cells that lines have.
@@ -69,8 +71,8 @@ pub fn is_token(line: &str, begun: bool, width: Option<usize>) -> bool {
 impl<'s> Parser<'s> {
     /// The parser of a file; with arguments, lines may have further columns.
     pub fn new(sentences: &'s Sentences, has_arguments: bool, keeps_lines: bool) -> Parser<'s> {
-        let (width, names, passed) = (None, Vec::new(), [0; 2]);
-        Parser { sentences, has_arguments, keeps_lines, width, names, passed }
+        let (width, names, passed, doubtful) = (None, Vec::new(), [0; 2], Default::default());
+        Parser { sentences, has_arguments, keeps_lines, width, names, passed, doubtful }
     }
 
     /// The names of the columns that the file has.
@@ -100,6 +102,13 @@ impl<'s> Parser<'s> {
                 "" => sentence.comments.clear(),
                 text if is_token(text, begun, self.width) => {
                     let cells = self.cells(&line, &place)?;
+                    if text.starts_with("# ") && !begun {
+                        let (count, first) = &mut self.doubtful;
+                        *count += 1;
+                        if first.is_empty() {
+                            first.clone_from(&place);
+                        }
+                    }
                     self.keep(&mut sentence, &line, cells.is_some());
                     if let Some(cells) = cells {
                         if !begun {
@@ -225,8 +234,11 @@ impl<'s> Parser<'s> {
             return Err(Fault::data(place, found).hint("put blanks between tokens"));
         }
         let labels = words.iter().filter(|word| token(word).is_some()).count();
-        let is_labelled = labels == words.len();
-        if words.is_empty() || (!is_labelled && (label.is_some() || self.width == Some(2))) {
+        let is_labelled = labels == words.len() && self.width != Some(1);
+        // Tokens without labels may have colons. Beside a label of the sentence, some labels and
+        // not others are an error of the line.
+        let is_odd = label.is_some() && labels > 0 && self.width != Some(1);
+        if words.is_empty() || (!is_labelled && (is_odd || self.width == Some(2))) {
             let odd = words.iter().find(|word| token(word).is_none()).copied();
             let found = odd.map_or("no token".to_owned(), |odd| {
                 format!("{} is no token with its label", quoted(odd))
