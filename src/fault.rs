@@ -186,9 +186,10 @@ pub fn open(path: &std::path::Path) -> anyhow::Result<std::fs::File> {
     })
 }
 
-/// Text from a file, made safe to print: control bytes escaped, cut at 80 characters.
+/// Text from a file, made safe to print: control characters escaped, cut at 80 characters.
 pub fn quoted(text: &str) -> String {
-    let mut out: String = text.chars().take(80).flat_map(char::escape_debug).collect();
+    let end = text.char_indices().nth(80).map_or(text.len(), |(at, _)| at);
+    let mut out = text[..end].escape_debug().to_string().replace("\\'", "'");
     if text.chars().count() > 80 {
         out.push('…');
     }

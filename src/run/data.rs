@@ -1,8 +1,11 @@
 //! Uploads rows of the data to an engine, without widening them: whole parts, or the rows that the
 //! next steps need.
 
+use std::ops::Range;
+
 use anyhow::Result;
 
+use crate::data::schema::columns::MAX_WINDOW;
 use crate::data::tokens::is_trained;
 use crate::data::{Dataset, Features, UNLABELLED};
 use crate::plan::{Counting, PartBuffers};
@@ -26,8 +29,9 @@ pub fn upload(
     Ok(())
 }
 
-/// Uploads the rows `rows` of the data to the places of a part from `at` on, in this order; `at` is
-/// a multiple of four.
+/// Uploads the rows `rows` of the data to the first of some places of a part, in this order; the
+/// first place is a multiple of four. Where rows are tokens, the places beside them are made blank:
+/// a row that stood there before is no neighbour.
 ///
 /// # Errors
 /// 74 if rows on disk cannot be read; errors of the engine.
@@ -36,9 +40,10 @@ pub fn upload_rows(
     part: &PartBuffers,
     data: &Dataset,
     rows: &[u32],
-    at: usize,
+    places: Range<usize>,
     counting: Counting,
 ) -> Result<()> {
+    let at = places.start;
     for segment in &part.segments {
         let (first, end) =
             (segment.first.max(at), (segment.first + segment.rows).min(at + rows.len()));
@@ -55,6 +60,29 @@ pub fn upload_rows(
         };
         engine.upload(segment.features, word, &features(data, chosen())?)?;
         engine.upload(segment.labels, place * counting.cells, &labels(data, chosen(), counting))?;
+    }
+    let end = at + rows.len();
+    if data.tokens.is_some() && end < places.end {
+        blank(engine, part, data.width(), end..places.end.min(end + MAX_WINDOW))?;
+        blank(engine, part, data.width(), end.max(places.end.saturating_sub(MAX_WINDOW))..places.end)?;
+    }
+    Ok(())
+}
+
+/// Makes places of a part blank: a row there is no neighbour of another one.
+fn blank(
+    engine: &mut dyn Engine,
+    part: &PartBuffers,
+    width: usize,
+    places: Range<usize>,
+) -> Result<()> {
+    for segment in &part.segments {
+        let first = segment.first.max(places.start);
+        let end = (segment.first + segment.rows).min(places.end);
+        if first < end {
+            let zeros = vec![0; (end - first) * width];
+            engine.upload(segment.features, (first - segment.first) * width, &zeros)?;
+        }
     }
     Ok(())
 }

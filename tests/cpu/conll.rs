@@ -157,6 +157,11 @@ fn a_token_may_be_a_hash() {
     // Within a sentence every line is a token; before it, one with the cells of a token.
     assert_eq!(tags("a X\n# Y\n\n# Z\nb X\n"), ["X", "Y", "Z", "X"]);
     assert_eq!(tags("#\tY\na\tX\n\n#\tZ\n"), ["Y", "X", "Z"]);
+    // That is told where blanks stand between cells, so that the line could be a comment.
+    let doubtful = table("a X\n\n# Z\nb X\n\n# U\n", &named(&["word", "tag"]));
+    let note = "x:3: a line of as many cells as a token begins with \"# \" and is taken for one (2";
+    assert!(doubtful.notes.iter().any(|found| found.contains(note)), "{:?}", doubtful.notes);
+    assert_eq!(table("#\tY\n", &named(&["word", "tag"])).notes, Vec::<String>::new());
     // What says something is a comment, whatever its number of words or tabs.
     let said = table("a X\n\n# k = v\n# three more words\nb Y\n", &named(&["word", "tag"]));
     assert_eq!((column(&said, "k"), said.rows), (vec!["".to_owned(), "v".to_owned()], 2));
@@ -191,6 +196,12 @@ fn a_sentence_a_line() {
     let bare = table("show me 10:30 flights\n", &lines(&columns));
     assert_eq!(column(&bare, "word"), ["show", "me", "10:30", "flights"]);
     assert_eq!(bare.column("tag"), None);
+    // The first line says whether tokens have labels.
+    let bare = table("show me\n10:30\n", &lines(&columns));
+    assert_eq!(column(&bare, "word"), ["show", "me", "10:30"]);
+    let bare = table("show me <=> flight\n10:30 <=> time\n", &lines(&columns));
+    assert_eq!(column(&bare, "word"), ["show", "me", "10:30"]);
+    assert_eq!(column(&bare, "label"), ["flight", "flight", "time"]);
     // With two names there is no label of the sentence, and no mark.
     let found = table("a:X <=>:Y\n", &lines(&["word", "tag"]));
     assert_eq!(column(&found, "word"), ["a", "<=>"]);
@@ -253,6 +264,10 @@ fn arguments_are_found_by_heads_where_no_column_has_them() {
     assert_eq!(column(&found, "form"), ["Ann", "ca", "n't", "go"]);
     assert_eq!(column(&found, "argument"), ["nsubj", "aux", "advmod", "O"]);
     assert_eq!(column(&found, "predicate.lemma"), ["go"; 4]);
+    // Blanks and lists of the predicate are those of its token.
+    assert_eq!(column(&found, "predicate.xpos"), [""; 4]);
+    assert_eq!(column(&found, "predicate.feats.Number"), ["Plur"; 4]);
+    assert_eq!(column(&found, "predicate.feats.Gender"), ["_"; 4]);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use tandem::config::Config;
 use tandem::config::read::from_text;
+use tandem::config::{Config, Scheme, TaskKind};
 use tandem::data::load::door::load;
 use tandem::data::look::summary::label_summary;
 use tandem::data::split::order::{sentence_batches, sentence_order, sentence_steps};
@@ -108,7 +108,72 @@ fn settings_that_would_cut_sentences_are_refused() {
     refused(&["data.columns=[\"word\", \"sentence\"]"], Exit::Config, "is a column that is made");
     refused(&["data.word=form"], Exit::Config, "there is no column \"form\"");
     refused(&["task.tag.scheme=bioes", "task.tag.type=multiclass"], Exit::Config, "scheme");
+    refused(&["task.tag.scheme=bioes"], Exit::Config, "no label of training begins with E-");
+    refused(
+        &["task.tag.target=word", "task.tag.type=multiclass"],
+        Exit::Config,
+        "\"word\" is what the feature \"word.lower\" is made of",
+    );
+    refused(
+        &["task.tag.target=word.shape", "task.tag.type=multiclass"],
+        Exit::Config,
+        "is what the feature \"word.shape\" is made of",
+    );
+    refused(&["data.predicate=mark"], Exit::Config, "rows for each of its predicates");
     refused(&["task.tag.pool=max"], Exit::Config, "tags are labels of tokens");
+}
+
+/// Sentences whose tags are those of the list, and the notices of a run on them.
+fn tagged(tags: &[&str], settings: &[&str]) -> anyhow::Result<Parts> {
+    let folder = tempfile::tempdir().unwrap();
+    let sentence = |tags: &&str| {
+        let lines = tags.split(' ').enumerate().map(|(at, tag)| format!("w{at}\t{tag}\n"));
+        lines.collect::<String>() + "\n"
+    };
+    let text: String = tags.iter().map(sentence).collect();
+    std::fs::write(folder.path().join("train.conll"), text).unwrap();
+    let net = "[data]\ntrain = \"train.conll\"\ncolumns = [\"word\", \"tag\"]\n[task.tag]\n";
+    let overrides: Vec<String> = settings.iter().map(|o| (*o).to_owned()).collect();
+    let config = from_text(net, "config.toml", folder.path(), &overrides)?;
+    load(&config.data, &config.tasks)
+}
+
+#[test]
+fn the_scheme_is_that_of_the_labels() {
+    let first = |tags: &[&str], settings: &[&str]| {
+        let settings = [&["task.tag.type=tags", "data.split=[1, 0, 0]"], settings].concat();
+        let parts = tagged(tags, &settings).unwrap();
+        let about = parts.notices.iter().filter(|notice| notice.starts_with("labels of task tag"));
+        (parts.schema.targets[0].scheme, about.cloned().collect::<Vec<String>>())
+    };
+    let bio = ["O B-X I-X O", "B-Y B-X", "B-Y I-Y O"];
+    assert_eq!(first(&bio, &[]), (Some(Scheme::Bio), vec![]));
+    assert_eq!(first(&["O S-X", "B-X I-X E-X O"], &[]), (Some(Scheme::Bioes), vec![]));
+    // As CoNLL-2003 has them: B only where a span follows another one of its type.
+    let iob1 = ["O I-X I-X O", "I-Y I-X B-X", "I-Y I-Y O"];
+    let (scheme, told) = first(&iob1, &[]);
+    assert_eq!((scheme, told.len()), (Some(Scheme::Iob1), 1), "{told:?}");
+    assert!(told[0].contains("4 of 5 spans begin with I-"), "{told:?}");
+    // A scheme that is given stands, and what breaks it is counted with its first line.
+    let (scheme, told) = first(&iob1, &["task.tag.scheme=bio"]);
+    assert_eq!((scheme, told.len()), (Some(Scheme::Bio), 1), "{told:?}");
+    assert!(told[0].contains("4 places in 5 spans of training break"), "{told:?}");
+    assert!(told[0].contains("train.conll:2: O before I-X"), "{told:?}");
+    // A span that does not end breaks the scheme at the last token of its sentence.
+    let (_, told) = first(&["O S-X O", "B-X E-X", "O B-X"], &[]);
+    assert!(told[0].contains("1 places in 3 spans"), "{told:?}");
+    assert!(told[0].contains("train.conll:9: B-X before O"), "{told:?}");
+    let none = tagged(&bio, &["task.tag.type=tags", "task.tag.scheme=none"]).unwrap();
+    assert_eq!(none.schema.targets[0].kind, TaskKind::Multiclass);
+}
+
+/// A word says what its label is; that is no sign of a label that was copied.
+#[test]
+fn words_give_nothing_away() {
+    let tags = ["B-X O O B-Y"; 60];
+    let parts = tagged(&tags, &["task.tag.type=tags"]).unwrap();
+    let odd = parts.notices.iter().find(|notice| notice.contains("determines"));
+    assert_eq!(odd, None);
 }
 
 #[test]

@@ -11,7 +11,8 @@ use tandem::config::read::from_text;
 use tandem::data::load::door;
 use tandem::data::split::order::{sentence_batches, sentence_order, sentence_steps};
 use tandem::data::{Encoding, Input};
-use tandem::run::train::Plan;
+use tandem::run::machine::Machine;
+use tandem::run::train::{Options, Plan, Silent, train};
 
 const TEXT: &str = "\
 # mood = good
@@ -247,6 +248,27 @@ fn windows_in_segments() {
     assert!(one == 1 && several > 1, "{one} and {several} segments");
     for (i, (a, b)) in all.iter().zip(&cut).enumerate() {
         assert!((a - b).abs() < 1e-12, "{i}: {a:e} and {b:e}");
+    }
+}
+
+/// Where rows are on their way to the device, a sentence has no neighbours of another one that stood
+/// there before.
+#[test]
+fn streamed_sentences_equal_those_on_the_device() {
+    let rest: String = TABLES.split("[task.mean]").next().unwrap().to_owned();
+    let rest = format!("{rest}[train]\nepochs = 3\nbatch_size = 8\nlog_every = \"1s\"\n");
+    let plan = plan(&format!("{TEXT}\n").repeat(12), &rest);
+    let run = |streamed: Option<u64>| {
+        let options = Options { streamed, steps_per_submission: Some(1), ..Options::default() };
+        let outcome = train(&plan, Machine::Reference, options, &mut Silent).unwrap();
+        let losses: Vec<Option<f64>> = outcome.kept.iter().map(|point| point.loss).collect();
+        (outcome.last, losses)
+    };
+    let (whole, points) = run(None);
+    let (streamed, same) = run(Some(1));
+    assert!(whole.iter().zip(&streamed).all(|(a, b)| a.to_bits() == b.to_bits()));
+    for (a, b) in points.iter().zip(&same) {
+        assert!((a.unwrap() - b.unwrap()).abs() < 1e-6, "{points:?} and {same:?}");
     }
 }
 

@@ -90,6 +90,9 @@ fn labels_that_training_does_not_have_count_as_not_found() {
         let value = tag[metric].as_f64().unwrap();
         assert!((value - expected).abs() < 1e-9, "{metric} {value}: {tag}");
     }
+    assert_eq!((&tag["unseen_labels"], &tag["rows"]), (&2.into(), &9.into()), "{found}");
+    let lines = room.run(&["evaluate", "run", "--data", "test.conll", "--device", "cpu"]).expect(0);
+    lines.says(&["labels of tag that training does not have, which count as not found: 2 of 9"]);
     assert_eq!(found["tasks"]["intent"]["accuracy"], 0.5, "{found}");
     assert_eq!(found["tasks"]["intent"]["rows"], 2, "labels of sentences: {found}");
 }
@@ -236,10 +239,41 @@ fn predictions_are_written_into_the_file() {
     assert_eq!(printed, expected);
     room.run(&[&predict[..], &["--out", "out.conll"]].concat()).expect(0);
     assert_eq!(room.text("out.conll"), expected);
+    // A prediction of before is replaced.
+    room.write(
+        "asked.conll",
+        asked.replace("# intent = fare", "# intent = x\n# intent.predicted = y"),
+    );
+    let again = room.run(&predict).expect(0).out;
+    assert_eq!(again, expected.replacen("# intent = fare", "# intent = x", 1));
     let table = room.run(&[&predict[..], &["--format", "csv"]].concat()).expect(0).out;
     let lines: Vec<&str> = table.lines().collect();
     assert_eq!(lines.len(), 8, "a line for each token: {table}");
     room.run(&[&predict[..], &["--logits"]].concat()).refused(2, &["--logits"]);
+}
+
+/// What is predicted of a sentence does not depend on the other sentences of the file, nor on their
+/// number.
+#[test]
+fn sentences_of_a_file_do_not_meet() {
+    let net = NET.replace("\"tags\"", "\"multiclass\"").replace("epochs = 20", "epochs = 1");
+    let room = room(&net.replace("window = 1", "window = 3"));
+    room.run(&["train", "net.toml", "--out", "run", "--device", "cpu"]).expect(0);
+    let predicted = |text: String| {
+        room.write("asked.conll", text);
+        let predict = ["predict", "run", "--data", "asked.conll", "--device", "cpu"];
+        let table = room.run(&[&predict[..], &["--format", "csv"]].concat()).expect(0).out;
+        let probabilities = |line: &str| line.split_once(',').unwrap().1.to_owned();
+        table.lines().skip(1).map(probabilities).collect::<Vec<String>>()
+    };
+    let all = predicted(corpus(0, 400));
+    let alone: Vec<String> = (0..40).flat_map(|at| predicted(corpus(10 * at, 10))).collect();
+    assert!(all.len() > 3 * 512, "several steps: {} rows", all.len());
+    let odd = all.iter().zip(&alone).position(|(all, alone)| all != alone);
+    assert_eq!((odd, all.len()), (None, alone.len()), "the first row that differs");
+    // A sentence may be longer than the rows that are on the device at a time.
+    let long = "fly\tO\n".repeat(9000);
+    assert_eq!(predicted(format!("{}\n{long}", corpus(0, 40))).len(), 9220);
 }
 
 /// A run over sentences goes on to the bit.
@@ -291,6 +325,12 @@ fn vectors_begin_as_a_file_has_them() {
     refused("boston 1 2\nfly 1\n", 65, &["vectors.txt:2", "1 numbers for \"fly\""]);
     refused("boston 1 x\n", 65, &["vectors.txt:1", "\"x\" is not a finite number"]);
     refused("", 65, &["vectors of 0 numbers"]);
+    refused("9 2\nboston 1 2\n", 65, &["says 9 words, the file has 1"]);
+    refused("1 3\nboston 1 2\n", 65, &["says vectors of 3 numbers, the second has 2"]);
+    refused("boston 1 2\nfly 1 2 3\n", 65, &["vectors.txt:2", "3 numbers for \"fly\""]);
+    // A word may have blanks.
+    room.write("vectors.txt", "boston 1 2\nnew york 1 2\n. . 1 2\n");
+    room.run(&["train", "net.toml", "--out", "blanks", "--device", "cpu"]).expect(0);
     std::fs::remove_file(room.path("vectors.txt")).unwrap();
     room.run(&["train", "net.toml", "--out", "no", "--device", "cpu"])
         .refused(66, &["vectors.txt"]);

@@ -151,23 +151,27 @@ pub fn apply_and_keep(schema: &Schema, raw: Raw, labelled: bool) -> anyhow::Resu
     } else {
         apply_with_some_labels(&bare(), &raw)?
     };
-    let raw = match &schema.reading.sentences {
-        Some(sentences) => without_derived(raw, sentences),
-        None => raw,
+    let (raw, header) = match &schema.reading.sentences {
+        Some(sentences) => derived_last(raw, sentences),
+        None => {
+            let header = raw.names.clone();
+            (raw, header)
+        }
     };
-    let (header, matched) = (raw.names.clone(), matched);
     Ok(Dataset { table: Some(Table { header, matched, raw: Arc::new(raw) }), ..dataset })
 }
 
-/// A table of tokens without what is made of words.
-fn without_derived(raw: Raw, sentences: &Sentences) -> Raw {
+/// A table of tokens in which what is made of words comes last, and the names of the other columns.
+fn derived_last(raw: Raw, sentences: &Sentences) -> (Raw, Vec<String>) {
     let derived = sentences.derived();
     let is_own =
         |name: &String| name != SPAN && !derived.contains(name) && !name.starts_with("predicate.");
-    let columns: Vec<usize> = (0..raw.names.len()).filter(|at| is_own(&raw.names[*at])).collect();
-    let mut kept = raw.cut(&columns, &all_rows(&raw));
-    (kept.hashes, kept.written) = (raw.hashes, raw.written);
-    kept
+    let (own, derived): (Vec<usize>, Vec<usize>) =
+        (0..raw.names.len()).partition(|at| is_own(&raw.names[*at]));
+    let header = own.iter().map(|at| raw.names[*at].clone()).collect();
+    let mut sorted = raw.cut(&[own, derived].concat(), &all_rows(&raw));
+    (sorted.hashes, sorted.written) = (raw.hashes, raw.written);
+    (sorted, header)
 }
 
 /// Encodes the rows of a data set that kept its cells, with another schema and without labels.

@@ -1,7 +1,7 @@
 //! Folds of a table: the fold of each row, and the rows that each fold trains, validates and tests
 //! on.
 
-use crate::config::{self, Task, TaskKind, Version};
+use crate::config::{self, SENTENCE, Task, TaskKind, Version};
 use crate::data::encode::applied::MatchReport;
 use crate::data::load::apply::{NEVER, apply_rows};
 use crate::data::load::places;
@@ -142,7 +142,8 @@ impl Folds {
                 .collect();
             if !rows.is_empty() {
                 let dataset = apply_rows(&schema, raw, &rows)?;
-                let table = labelled(raw, tasks, &rows, first, fold);
+                let own = data.sentences.as_ref().map(|sentences| [SENTENCE, &sentences.word]);
+                let table = labelled(raw, own.as_slice().as_flattened(), tasks, &rows, first, fold);
                 let (header, matched) = (table.names.clone(), MatchReport::default());
                 let table = Table { header, matched, raw: table.into() };
                 take(Dataset { table: Some(table), ..dataset })?;
@@ -151,10 +152,10 @@ impl Folds {
             Ok::<(), anyhow::Error>(())
         };
         let options = schema.reading.options();
-        let whole = indivisible(&data.train)?;
-        match whole.or(data.sentences.as_ref().map(|_| "sentences")) {
-            Some(_) => piece(&read::read_source(&data.train, &options)?)?,
-            None => {
+        let is_whole = data.sentences.is_some() || indivisible(&data.train)?.is_some();
+        match is_whole {
+            true => piece(&read::read_source(&data.train, &options)?)?,
+            false => {
                 Chunks::new(&data.train, &options, PIECE)?.try_for_each(|chunk| piece(&chunk?))?
             }
         }
@@ -169,11 +170,19 @@ impl Folds {
     }
 }
 
-/// A table of some rows with their numbers, the fold and the label columns. `first` is the number
-/// of the first row of `raw`.
-fn labelled(raw: &Raw, tasks: &[Task], rows: &[u32], first: usize, fold: usize) -> Raw {
+/// A table of some rows with their numbers, the fold, the columns `own` and the label columns.
+/// `first` is the number of the first row of `raw`.
+fn labelled(
+    raw: &Raw,
+    own: &[&str],
+    tasks: &[Task],
+    rows: &[u32],
+    first: usize,
+    fold: usize,
+) -> Raw {
     let mut columns: Vec<usize> = Vec::new();
-    for at in tasks.iter().flat_map(|task| &task.targets).filter_map(|name| raw.column(name)) {
+    let targets = tasks.iter().flat_map(|task| &task.targets).map(String::as_str);
+    for at in own.iter().copied().chain(targets).filter_map(|name| raw.column(name)) {
         if !columns.contains(&at) {
             columns.push(at);
         }

@@ -200,7 +200,10 @@ impl<'t> Roles<'t> {
         let labels = self.fit_labels(rows, &meanings, weights.as_deref())?;
         let features = match images {
             Some(_) => FittedFeatures::default(),
-            None => self.fit_features(table, &sample, &meanings)?,
+            None => {
+                let labels = reading.arrays.as_ref().map_or(&[][..], |arrays| &arrays.labels);
+                self.fit_features(table, &sample, &meanings, labels)?
+            }
         };
         let mut notices = meanings.notices(self);
         notices.extend(labels.notices);
@@ -249,28 +252,48 @@ impl<'t> Roles<'t> {
         Ok(all)
     }
 
-    /// Fits each column that may be a feature on the rows `sample` of `table`.
+    /// Fits each column that may be a feature on the rows `sample` of `table`. Columns of an array of
+    /// labels are none.
     ///
     /// # Errors
-    /// 65 if a cell does not fit its column; 78 if no column is left.
+    /// 65 if a cell does not fit its column; 78 if no column is left, or settings name a column of
+    /// an array of labels.
     fn fit_features(
         &self,
         table: &Raw,
         sample: &[u32],
         meanings: &Meanings,
+        labels: &[String],
     ) -> anyhow::Result<FittedFeatures> {
         let (mut all, by_name) = (FittedFeatures::default(), ByName::new(table));
         let is_today = self.data.version >= Version::V0_2;
+        let derived = self.data.sentences.as_ref().map_or_else(Vec::new, Sentences::derived);
+        let derived: Vec<String> =
+            derived.into_iter().flat_map(|name| [format!("predicate.{name}"), name]).collect();
         for (feature, meaning) in self.features.iter().zip(&meanings.features) {
             let Some(view) = by_name.view(&feature.column, &meaning.missing) else { continue };
             let view = view.written(meaning.notation, meaning.order);
             let is_named = self.data.features.iter().any(|given| given.column == feature.column);
             let name = quoted(&feature.column);
+            if labels.contains(&feature.column) {
+                if is_named {
+                    let place = format!("feature.{}", feature.column);
+                    let found = format!("{name} is a column of an array of labels");
+                    let hint = "remove this table, or put the column into the array of features";
+                    return Err(Fault::config(&place, found).hint(hint).into());
+                }
+                all.dropped.push(format!(
+                    "column {name} of an array of labels is learned by no task: it is dropped"
+                ));
+                continue;
+            }
             if is_today && !is_named && index::is_index(&view, self.numbers()) {
                 all.dropped.push(format!("column {name} {}: it is dropped", index::WHY));
                 continue;
             }
-            let meaning_today = Some(meaning).filter(|_| is_today);
+            // Pieces of words are no numbers: "3." and "3" are two of them.
+            let is_word = derived.contains(&feature.column);
+            let meaning_today = Some(meaning).filter(|_| is_today && !is_word);
             let (fitted, notice) =
                 fit::fit(&view, sample, feature, meaning_today, self.data.version)?;
             all.notices.extend(notice);

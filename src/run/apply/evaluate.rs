@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 
 use crate::data::Dataset;
 use crate::data::tokens::Tokens;
+use crate::fault::{Exit, Fault};
 use crate::model::graph::GateNames;
 use crate::model::network::Network;
 use crate::objective::Objective;
@@ -46,15 +47,9 @@ pub fn evaluate(
     part: usize,
     number: u64,
 ) -> Result<Measured> {
-    run(
-        engine,
-        built,
-        (network, objective),
-        part,
-        number,
-        built.parts[part].shape.rows,
-        &mut |_, first, _| Ok(first),
-    )
+    let shape = &built.parts[part].shape;
+    let steps = steps(shape.tokens.as_deref(), shape.rows, built.evaluate_rows);
+    run(engine, built, (network, objective), part, number, steps, &mut |_, first, _| Ok(first))
 }
 
 /// Evaluates a part of which the engine has room for some rows only: the rows of each step are
@@ -73,10 +68,20 @@ pub fn evaluate_streamed(
 ) -> Result<Measured> {
     let mut bring = |engine: &mut dyn Engine, first: usize, count: usize| {
         let rows: Vec<u32> = (first as u32..(first + count) as u32).collect();
-        upload_rows(engine, &built.parts[part], data, &rows, 0, built.counting)?;
+        let places = 0..built.parts[part].shape.rows;
+        if count > places.len().min(built.evaluate_rows) {
+            let found = format!(
+                "a sentence of {count} tokens, and {} is all that there is room for",
+                places.len().min(built.evaluate_rows)
+            );
+            let hint = "cut long sentences by blank lines";
+            return Err(Fault::new(Exit::Unavailable, found).hint(hint).into());
+        }
+        upload_rows(engine, &built.parts[part], data, &rows, places, built.counting)?;
         Ok(0)
     };
-    run(engine, built, (network, objective), part, number, data.rows, &mut bring)
+    let steps = steps(data.tokens.as_deref(), data.rows, built.evaluate_rows);
+    run(engine, built, (network, objective), part, number, steps, &mut bring)
 }
 
 /// Makes rows ready, given the first and their number; returns the place of the first.
@@ -90,11 +95,12 @@ fn run(
     (network, objective): (&Network, &Objective),
     part: usize,
     number: u64,
-    rows: usize,
+    steps: Vec<Range<usize>>,
     bring: Bring,
 ) -> Result<Measured> {
+    let rows = steps.last().map_or(0, |step| step.end);
     let mut found = StepResults::new(built, network, objective, rows);
-    for places in steps(built.parts[part].shape.tokens.as_deref(), rows, built.evaluate_rows) {
+    for places in steps {
         let (first, count) = (places.start, places.len());
         let step = evaluation_step(number, bring(engine, first, count)?, count, 0);
         let logits = |(first, outputs): &(usize, usize)| Slice {

@@ -41,7 +41,8 @@ pub fn apply(model: &Model, data: &Dataset, machine: Machine) -> Result<Applied>
 /// # Errors
 /// Errors of the machine, such as too little memory.
 pub fn apply_to_pieces(model: &Model, data: &Dataset, machine: Machine) -> Result<Applied> {
-    apply_bare(model, data, data.rows.min(PIECE), machine)
+    let longest = data.tokens.as_ref().map_or(0, |tokens| tokens.longest());
+    apply_bare(model, data, data.rows.min(PIECE.max(longest)), machine)
 }
 
 /// Uploads a model, with room for `rows` rows.

@@ -235,10 +235,14 @@ impl Plan {
     }
 
     /// Rows of a window of two halves, each for the steps of one submission: a half has about
-    /// `bytes` bytes, and at least one batch.
+    /// `bytes` bytes, and at least one batch, and the longest sentence of any part.
     pub fn window(&self, bytes: u64) -> usize {
         let by_size = (bytes / self.row_bytes(&self.parts.train).max(1)) as usize;
-        2 * by_size.clamp(self.batch, SLOTS * self.batch).next_multiple_of(4)
+        let half = by_size.clamp(self.batch, SLOTS * self.batch);
+        let parts = self.named_parts();
+        let sentences = parts.iter().filter_map(|(_, part)| part.tokens.as_ref());
+        let longest = sentences.map(|tokens| tokens.longest()).max().unwrap_or(0);
+        2 * half.max(longest).next_multiple_of(4)
     }
 
     /// The network with the thresholds of its binary tasks, as it is kept with a model.

@@ -410,12 +410,13 @@ impl<'a> Run<'a> {
         // A part that is smaller than the window may have no second half.
         self.second_half = !self.second_half && half + count <= part.shape.rows;
         let place = if self.second_half { half } else { 0 };
+        let end = (place + half).min(part.shape.rows);
         upload_rows(
             self.engine.as_mut(),
             part,
             &self.plan.parts.train,
             &rows,
-            place,
+            place..end,
             self.built.counting,
         )?;
         Ok(Some(place))

@@ -14,7 +14,7 @@ mod words;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::config::Sentences;
+use crate::config::{self, Sentences};
 use crate::data::read::files;
 use crate::data::read::reader::{self, Chunked};
 use crate::data::read::stream::Window;
@@ -90,6 +90,17 @@ pub fn read_from(
     table.finish()
 }
 
+/// The settings of a file by its ending: where others have a sentence a line, a CoNLL file has a
+/// token a line all the same.
+fn as_named(sentences: &Sentences, place: &str) -> Sentences {
+    let mut own = sentences.clone();
+    if own.format == config::Written::Lines && Sentences::by_name(place).is_some() {
+        own.format = config::Written::Conll;
+        own.columns.truncate(2);
+    }
+    own
+}
+
 /// A table that is being read.
 struct Table {
     sentences: Sentences,
@@ -129,8 +140,9 @@ impl Table {
     /// Reads the sentences of a file.
     fn read(&mut self, reader: impl Read, place: &str, size: u64) -> anyhow::Result<()> {
         let mut window = Window::new(reader, place, size)?;
+        let sentences = as_named(&self.sentences, place);
         let mut parser =
-            Parser::new(&self.sentences, self.predicates.is_some(), self.written.is_some());
+            Parser::new(&sentences, self.predicates.is_some(), self.written.is_some());
         let before = self.rows.sentences();
         self.rows.begin_file(place);
         while let Some(sentence) = parser.next(&mut window)? {

@@ -17,6 +17,8 @@ const MOST_CELL: usize = 1 << 16;
 const MOST_COMMENTS: usize = 1024;
 /// The longest value of a comment that becomes a column, in bytes.
 const MOST_COMMENT: usize = 256;
+/// Comments of CoNLL-U that begin a document and a paragraph.
+const CARRIED: [&str; 2] = ["newdoc", "newpar"];
 /// The mark between the tokens of a line and the label of the sentence.
 pub const MARK: &str = " <=> ";
 
@@ -47,6 +49,8 @@ pub struct Parser<'s> {
     names: Vec<String>,
     /// Lines of several words, and empty tokens, which are no rows.
     pub passed: [usize; 2],
+    /// Comments about the document and the paragraph that the next sentence is of.
+    carried: [Option<(String, String)>; 2],
     /// Number of tokens that could be comments, and the place of the first.
     pub doubtful: (usize, String),
 }
@@ -72,7 +76,8 @@ impl<'s> Parser<'s> {
     /// The parser of a file; with arguments, lines may have further columns.
     pub fn new(sentences: &'s Sentences, has_arguments: bool, keeps_lines: bool) -> Parser<'s> {
         let (width, names, passed, doubtful) = (None, Vec::new(), [0; 2], Default::default());
-        Parser { sentences, has_arguments, keeps_lines, width, names, passed, doubtful }
+        let carried = Default::default();
+        Parser { sentences, has_arguments, keeps_lines, width, names, passed, carried, doubtful }
     }
 
     /// The names of the columns that the file has.
@@ -93,6 +98,7 @@ impl<'s> Parser<'s> {
 
     fn next_conll<R: Read>(&mut self, window: &mut Window<R>) -> anyhow::Result<Option<Sentence>> {
         let mut sentence = Sentence::default();
+        let known = Some(self.sentences.columns.len()).filter(|n| *n > 0 && !self.has_arguments);
         loop {
             let (place, number) = (window.place(), window.line());
             let Some(line) = window.next_line(MAX_RECORD)? else { break };
@@ -100,7 +106,7 @@ impl<'s> Parser<'s> {
             match line.trim() {
                 "" if begun => break,
                 "" => sentence.comments.clear(),
-                text if is_token(text, begun, self.width) => {
+                text if is_token(text, begun, self.width.or(known)) => {
                     let cells = self.cells(&line, &place)?;
                     if text.starts_with("# ") && !begun {
                         let (count, first) = &mut self.doubtful;
@@ -120,7 +126,9 @@ impl<'s> Parser<'s> {
                     }
                 }
                 text => {
-                    sentence.comments.extend(comment(text));
+                    let found = comment(text);
+                    self.carry(text, found.as_ref());
+                    sentence.comments.extend(found);
                     self.keep(&mut sentence, &line, false);
                     if sentence.comments.len() > MOST_COMMENTS {
                         let found = format!("more than {MOST_COMMENTS} values before a sentence");
@@ -131,7 +139,24 @@ impl<'s> Parser<'s> {
             }
         }
         self.check_names(&sentence)?;
+        let is_own = |key: &String| sentence.comments.iter().any(|(own, _)| own == key);
+        let carried: Vec<(String, String)> =
+            self.carried.iter().flatten().filter(|(key, _)| !is_own(key)).cloned().collect();
+        sentence.comments.extend(carried);
         Ok((!sentence.tokens.is_empty()).then_some(sentence))
+    }
+
+    /// Keeps what a comment of CoNLL-U says of a document or a paragraph for the sentences that
+    /// follow, up to the next one.
+    fn carry(&mut self, text: &str, found: Option<&(String, String)>) {
+        let key = text.trim_start_matches('#').trim_start();
+        let level = CARRIED.iter().position(|word| {
+            key.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        });
+        if let Some(level) = level {
+            self.carried[level..].fill(None);
+            self.carried[level] = found.cloned();
+        }
     }
 
     /// Keeps a line of a sentence, if lines are kept.
