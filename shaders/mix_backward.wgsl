@@ -42,6 +42,12 @@ struct Share {
 // Whether there are pooled mixes: code that is masked out takes time on software adapters.
 override POOLS: bool = false;
 
+// A value that a pooled mix reads.
+fn pooled(node: Mix, row: u32, unit: u32) -> f32 {
+    let place = node.x + row * node.width + unit;
+    return slope[place / 4u][place % 4u];
+}
+
 // The delta that a pooled mix gives one value of a row; `unit` is the place of the value in its
 // row.
 fn unpooled(node: Mix, row: u32, unit: u32) -> f32 {
@@ -56,17 +62,16 @@ fn unpooled(node: Mix, row: u32, unit: u32) -> f32 {
     if (node.pool == 1u) {
         return value / f32(rows);
     }
-    var best = first;
-    var largest = 0.0;
-    for (var i = first; i < first + rows; i++) {
-        let place = node.x + i * node.width + unit;
-        let x = slope[place / 4u][place % 4u];
-        if (i == first || x > largest) {
-            best = i;
-            largest = x;
-        }
+    // The first of the largest values. Most rows find a larger one next to them.
+    let x = pooled(node, row, unit);
+    var is_best = true;
+    for (var i = row; i > first && is_best; i--) {
+        is_best = x > pooled(node, i - 1u, unit);
     }
-    return select(0.0, value, best == row);
+    for (var i = row + 1u; i < first + rows && is_best; i++) {
+        is_best = pooled(node, i, unit) <= x;
+    }
+    return select(0.0, value, is_best);
 }
 
 // The weight of a term for a row. That of a mask differs from value to value: see below.

@@ -13,6 +13,7 @@ use crate::config::{Config, Precision};
 use crate::fault::Exit;
 use crate::measure::profile::against_ceilings;
 use crate::model::file::{self, Model};
+use crate::report::facts::importance;
 use crate::run::job::{Done, Initial, Job, Listener, Place, Residence};
 use crate::run::machine::Machine;
 use crate::run::train::{Ended, Plan};
@@ -105,6 +106,9 @@ impl<'a> Call<'a> {
         holds: bool,
     ) -> Result<Done> {
         let (args, console) = (self.args, self.console);
+        if args.importance && config.data.sentences.is_some() {
+            return Err(importance::of_tokens("data.train").into());
+        }
         let begun = std::time::Instant::now();
         self.signals.keep(holds);
         let parts = read_data(&config, args.data_cache == DataCache::On, console)?;

@@ -12,7 +12,7 @@ use super::flags::Weights;
 use super::signals::Signals;
 use crate::export::{onnx, torch};
 use crate::fault::{Exit, Fault, of_creation, quoted};
-use crate::model::file::{FILES, Model};
+use crate::model::file::{self, FILES, Model};
 use crate::run::apply::output::Output;
 
 /// Arguments of `export`.
@@ -43,7 +43,7 @@ impl Format {
     /// The name of the file beside the model.
     fn file(self) -> &'static str {
         match self {
-            Format::Onnx => "model.onnx",
+            Format::Onnx => file::ONNX,
             Format::Torch => "model.py",
         }
     }

@@ -159,7 +159,7 @@ pub struct Overlay {
 }
 
 /// Why keys about folds mean nothing for images.
-const NO_FOLDS: &str = "folds are made of tables alone";
+const NO_FOLDS: &str = "folds are made of the rows of tables, and images have none yet";
 /// The split where the file names none.
 const SHARES: [f64; 3] = [0.8, 0.1, 0.1];
 
@@ -410,7 +410,7 @@ impl Splits {
         let single = self.has_stratify && !self.has_folds;
         self.column(pass.key("group"))
             .only(is_split, "nothing is split")
-            .only(!single, "data.stratify draws single rows")
+            .only(!single, "data.stratify draws single rows: leave that out to keep groups whole")
             .maybe(&mut data.group, &text())
     }
 

@@ -64,7 +64,12 @@ pub fn upload_rows(
     let end = at + rows.len();
     if data.tokens.is_some() && end < places.end {
         blank(engine, part, data.width(), end..places.end.min(end + MAX_WINDOW))?;
-        blank(engine, part, data.width(), end.max(places.end.saturating_sub(MAX_WINDOW))..places.end)?;
+        blank(
+            engine,
+            part,
+            data.width(),
+            end.max(places.end.saturating_sub(MAX_WINDOW))..places.end,
+        )?;
     }
     Ok(())
 }

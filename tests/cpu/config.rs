@@ -1512,9 +1512,10 @@ fn good() -> Vec<Config> {
         "bio.gz\"\ncolumns = [\"w\", \"t\"]\nshape = false\naffixes = 0",
         "txt\"\nformat = \"lines\"\ncolumns = [\"w\", \"t\"]\nmissing = \"auto\"",
     ] {
+        let pool = if data.contains("predicate") { "" } else { "pool = \"mean\"\n" };
         texts.push(format!(
             "[data]\ntrain = \"x.{data}\n[feature.f]\nwindow = 0\n[task.a]\ntype = \
-             \"tags\"\nscheme = \"bioes\"\n[task.b]\npool = \"mean\"\n"
+             \"tags\"\nscheme = \"bioes\"\n[task.b]\n{pool}"
         ));
     }
     for overlay in

@@ -97,7 +97,13 @@ fn a_tree_of_universal_dependencies() {
     assert_eq!(column(&tree, "misc.Gloss"), ["", "", "a=b", "", ""]);
     // Comments hold for their sentence; the text itself is no column.
     assert_eq!(column(&tree, "sent_id"), ["s1", "s1", "s1", "s1", "s2"]);
-    assert_eq!(column(&tree, "newdoc id"), ["d1", "d1", "d1", "d1", ""]);
+    // A document goes on up to the next one, and a paragraph up to the next of either.
+    assert_eq!(column(&tree, "newdoc id"), ["d1"; 5]);
+    let more = "# newpar id = p\n1\ta\t_\t_\t_\t_\t0\t_\t_\t_\n\n# newdoc id = d2\n1\tb\t_\t_\t_\t_\t0\t_\t_\t_\n";
+    let tree = conllu(format!("{TREE}{more}"));
+    assert_eq!(column(&tree, "newdoc id")[4..], ["d1", "d1", "d2"]);
+    assert_eq!(column(&tree, "newpar id")[4..], ["", "p", ""]);
+    let tree = conllu(TREE);
     assert_eq!(tree.column("text"), None);
     assert_eq!(tree.locate(3), "x:9");
     assert_eq!(tree.locate(4), "x:12");
@@ -162,6 +168,8 @@ fn a_token_may_be_a_hash() {
     let note = "x:3: a line of as many cells as a token begins with \"# \" and is taken for one (2";
     assert!(doubtful.notes.iter().any(|found| found.contains(note)), "{:?}", doubtful.notes);
     assert_eq!(table("#\tY\n", &named(&["word", "tag"])).notes, Vec::<String>::new());
+    let doubtful = table("# Z\na X\n", &named(&["word", "tag"]));
+    assert!(doubtful.notes.iter().any(|found| found.contains("is taken for a comment (1")));
     // What says something is a comment, whatever its number of words or tabs.
     let said = table("a X\n\n# k = v\n# three more words\nb Y\n", &named(&["word", "tag"]));
     assert_eq!((column(&said, "k"), said.rows), (vec!["".to_owned(), "v".to_owned()], 2));
@@ -202,6 +210,15 @@ fn a_sentence_a_line() {
     let bare = table("show me <=> flight\n10:30 <=> time\n", &lines(&columns));
     assert_eq!(column(&bare, "word"), ["show", "me", "10:30"]);
     assert_eq!(column(&bare, "label"), ["flight", "flight", "time"]);
+    // A file of another ending has a token a line.
+    let options = lines(&columns);
+    let text = "# label = flight\nshow\tO\nme\tO\n";
+    let other = read_from(text.as_bytes(), "x.conll", text.len() as u64, &options).unwrap();
+    assert_eq!(
+        (column(&other, "word"), column(&other, "tag")),
+        (vec!["show".into(), "me".into()], vec!["O".to_owned(); 2])
+    );
+    assert_eq!(column(&other, "label"), ["flight"; 2]);
     // With two names there is no label of the sentence, and no mark.
     let found = table("a:X <=>:Y\n", &lines(&["word", "tag"]));
     assert_eq!(column(&found, "word"), ["a", "<=>"]);
@@ -267,7 +284,6 @@ fn arguments_are_found_by_heads_where_no_column_has_them() {
     // Blanks and lists of the predicate are those of its token.
     assert_eq!(column(&found, "predicate.xpos"), [""; 4]);
     assert_eq!(column(&found, "predicate.feats.Number"), ["Plur"; 4]);
-    assert_eq!(column(&found, "predicate.feats.Gender"), ["_"; 4]);
 }
 
 #[test]

@@ -88,6 +88,9 @@ const TOKENS: &str = "[data]\ntrain = \"tokens.conll\"\ncolumns = [\"word\", \"t
                       \"role\"]\naffixes = 1\n[trunk]\nlayers = [6]\n[task.tag]\ntype = \
                       \"tags\"\n[task.kind]\npool = \"max\"\n[optimizer]\nlearning_rate = \
                       3e-2\n[train]\nepochs = 6\nbatch_size = 32";
+/// Labels of tokens alone, which may be those of tokens with a predicate.
+const VERBS: &str = "[data]\ntrain = \"tokens.conll\"\ncolumns = [\"word\", \"tag\", \
+                     \"role\"]\naffixes = 1\n[task.tag]\n[train]\nepochs = 1";
 /// Lines that can be read as tokens, or as sentences.
 const BOTH: &str = "[data]\ntrain = \"both.txt\"\nformat = \"conll\"\ncolumns = [\"word\", \
                     \"tag\"]\n[trunk]\nlayers = [3]\n[task.tag]\n[train]\nepochs = 2";
@@ -275,7 +278,7 @@ const FLIPS: &[Flip] = &[
     flip(TOKENS, &[], &["data.window=1"], Schema),
     flip(TOKENS, &[], &["data.affixes=2"], Schema),
     flip(TOKENS, &[], &["data.shape=false"], Schema),
-    flip(TOKENS, &[], &["data.predicate=role"], Schema),
+    flip(VERBS, &[], &["data.predicate=role"], Schema),
     flip(CLASSES, &[], &["data.train.folder=others"], Rows),
     flip(CLASSES, &[], &["data.size=[2, 3]"], Schema),
     flip(CLASSES, &[], &["data.channels=1"], Schema),

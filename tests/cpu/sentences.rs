@@ -163,7 +163,9 @@ fn the_scheme_is_that_of_the_labels() {
     let (_, told) = first(&["O S-X O", "B-X E-X", "O B-X"], &[]);
     assert!(told[0].contains("1 places in 3 spans"), "{told:?}");
     assert!(told[0].contains("train.conll:9: B-X before O"), "{told:?}");
-    let none = tagged(&bio, &["task.tag.type=tags", "task.tag.scheme=none"]).unwrap();
+    let none =
+        tagged(&bio, &["task.tag.type=tags", "task.tag.scheme=none", "data.split=[1, 0, 0]"])
+            .unwrap();
     assert_eq!(none.schema.targets[0].kind, TaskKind::Multiclass);
 }
 

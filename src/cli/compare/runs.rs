@@ -237,7 +237,7 @@ fn measured(ways: &[Way], call: &Call) -> Result<Comparison> {
         tasks: meant.map(|(head, _)| (head.name.clone(), head.kind)).collect(),
         arms,
         base: 0,
-        group: first.config.data.group_column().map(str::to_owned),
+        group: first.config.data.group.clone(),
     })
 }
 

@@ -286,7 +286,7 @@ impl Measuring<'_> {
             tasks: learning(self.config).map(task).collect(),
             arms,
             base: base.unwrap_or(0),
-            group: self.config.data.group_column().map(str::to_owned),
+            group: self.config.data.group.clone(),
         })
     }
 

@@ -8,6 +8,7 @@ use crate::config::SENTENCE;
 use crate::data::schema::columns::some;
 use crate::data::table::raw::{Raw, RawColumn};
 use crate::data::table::view::{ByName, Cell, View};
+use crate::data::value::words::each_word;
 use crate::data::{Column, Encoding, Input, Part, Schema};
 use crate::fault::{Fault, quoted};
 
@@ -25,8 +26,8 @@ pub struct MatchReport {
     pub passed_over: Vec<String>,
     /// Features that occur in no row, if the file names only values that occur.
     pub absent: Vec<String>,
-    /// What was noticed in image files.
-    pub images: Vec<String>,
+    /// What was noticed when the files were read.
+    pub files: Vec<String>,
     /// Features that the file lacks, as a source of the training data did: their cells are blank.
     pub lacking: Vec<String>,
 }
@@ -110,7 +111,7 @@ impl MatchReport {
             columns: columns.iter().map(view).collect(),
             passed_over,
             absent,
-            images: Vec::new(),
+            files: raw.notes.clone(),
             lacking,
         }
     }
@@ -169,7 +170,7 @@ impl MatchReport {
             notices
                 .push(format!("indices of the model that occur in no row: {}", some(&self.absent)));
         }
-        notices.extend(self.images.iter().cloned());
+        notices.extend(self.files.iter().cloned());
         notices
     }
 
@@ -232,11 +233,14 @@ impl MatchReport {
         let (found, mend) = match count.unknown {
             0 => (count.blanks_phrase(column, self.rows), "fill the column".to_owned()),
             unknown => {
+                let is_text = matches!(column.encoding, Encoding::Text { .. });
+                let (what, known) =
+                    if is_text { ("word", column.words()) } else { ("value", column.values()) };
                 let found = format!(
-                    "none of {unknown} cells holds a value that the model knows: {}",
+                    "none of {unknown} cells holds a {what} that the model knows: {}",
                     some(&count.examples)
                 );
-                (found, format!("the model knows {}: write the cells so", some(column.values())))
+                (found, format!("the model knows {}: write the cells so", some(known)))
             }
         };
         Err(Fault::data(name, found).hint(format!("{mend}; --allow-unknown goes on all the same")))
@@ -280,6 +284,12 @@ impl ColumnCounts {
                     such()
                 ));
             }
+            (unknown, _) if matches!(column.encoding, Encoding::Text { .. }) => {
+                parts.push(format!(
+                    "{unknown} of {cells} texts have no word that training knows{}",
+                    such()
+                ));
+            }
             (unknown, values) => {
                 parts.push(format!(
                     "{unknown} of {cells} cells are not among the {} values of training{}",
@@ -318,6 +328,20 @@ fn count(column: &Column, view: &View, rows: usize) -> ColumnCounts {
     let (mut count, values, expects_blanks) =
         (ColumnCounts::default(), column.known(), column.expects_blanks());
     let (has_values, has_range) = (!column.values().is_empty(), column.range().is_some());
+    let words: HashSet<&str> = column.words().iter().map(String::as_str).collect();
+    let has_values = has_values || !words.is_empty();
+    let has_word = |text: &str| {
+        let mut found = false;
+        each_word(text, |word| {
+            found = words.contains(word);
+            !found
+        });
+        found
+    };
+    let is_known = |text: &str| match words.is_empty() {
+        true => values.get(text).is_some(),
+        false => has_word(text),
+    };
     // Equal cells often follow each other, so the result for the last text is kept.
     let mut last: Option<(&str, bool)> = None;
     for row in 0..rows {
@@ -329,7 +353,7 @@ fn count(column: &Column, view: &View, rows: usize) -> ColumnCounts {
                 continue;
             }
             (Some(Cell::Text(text)), Some((before, is_known))) if text == before => is_known,
-            (Some(_), _) => !has_values || values.get(&view.text(row)).is_some(),
+            (Some(_), _) => !has_values || is_known(&view.text(row)),
         };
         if let (Some(Cell::Text(text)), true) = (cell, has_values) {
             last = Some((text, is_known));

@@ -4,11 +4,15 @@ use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 use crate::data::images::walk::{Walk, entries, walk};
-use crate::data::schema::columns::no_column;
+use crate::data::schema::columns::{no_column, some};
 use crate::data::table::raw::{Raw, RawColumn};
 use crate::data::table::texts::Texts;
 use crate::fault::{Fault, quoted};
 
+/// Names of folders that hold parts of the data.
+const PARTS: [&str; 6] = ["train", "training", "valid", "validation", "val", "test"];
+/// The largest number of classes that a notice counts.
+const MOST_CLASSES: usize = 20;
 /// The column of paths where no table names one.
 pub const FILE: &str = "file";
 
@@ -25,6 +29,16 @@ pub struct Listing {
     pub notices: Vec<String>,
     /// Whether the rows stand in a table of the user's, so that messages name its rows.
     is_listed: bool,
+}
+
+/// The first of many phrases, and how many there are beside.
+fn few(mut all: Vec<String>) -> String {
+    let more = all.len().saturating_sub(MOST_CLASSES);
+    all.truncate(MOST_CLASSES);
+    if more > 0 {
+        all.push(format!("and {more} more"));
+    }
+    all.join(", ")
 }
 
 impl Listing {
@@ -59,6 +73,16 @@ impl Listing {
             };
             return Err(one_class(folder, &found));
         }
+        if distinct.iter().all(|class| PARTS.contains(&class.as_str())) {
+            let found = format!("its subfolders {} are parts, not classes", some(&distinct));
+            return Err(Fault::data(folder.display(), found)
+                .hint("name the folder of each part: train = { folder = \"…/train\" }, test = …")
+                .into());
+        }
+        let counts = distinct.iter().map(|class| {
+            format!("{class} {}", classes.iter().filter(|other| *other == class).count())
+        });
+        notices.push(format!("images of the folders: {}", few(counts.collect())));
         if let Some(first) = loose.first() {
             notices.push(format!(
                 "images that lie in no subfolder are passed over: {}, such as {}",

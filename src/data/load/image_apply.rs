@@ -86,8 +86,8 @@ pub fn load(schema: &Schema, what: &ImageArgument, labelled: bool) -> anyhow::Re
     };
     let dataset = dataset(schema, &gallery.listing.table, labels, (values, &rows))?;
     let mut matched = MatchReport::of(schema, &gallery.listing.table);
-    matched.images.extend(gallery.listing.notices.iter().cloned());
-    matched.images.extend(greyed(&gallery, shape));
+    matched.files.extend(gallery.listing.notices.iter().cloned());
+    matched.files.extend(greyed(&gallery, shape));
     let raw = gallery.listing.table;
     let table = Table { header: raw.names.clone(), matched, raw: Arc::new(raw) };
     Ok(Dataset { table: Some(table), ..dataset })

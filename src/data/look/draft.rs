@@ -63,9 +63,11 @@ impl Sizes {
             _ => ("[128, 128]", 1024, 3000),
         };
         let epochs = (steps * batch / rows.max(1)).clamp(3, 300);
-        // The vectors of words are learned too fast at other rates, and in a few epochs.
+        // The vectors of words are learned too fast at other rates, and in a few epochs, or a
+        // thousand steps where rows are few.
+        let few = (1000 * batch / rows.max(1)).max(20);
         match is_text {
-            true => Sizes { layers, batch, epochs: epochs.min(20), rate: "3e-4" },
+            true => Sizes { layers, batch, epochs: epochs.min(few), rate: "3e-4" },
             false => Sizes { layers, batch, epochs, rate: "3e-3" },
         }
     }

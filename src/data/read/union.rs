@@ -110,9 +110,43 @@ impl Union {
         Ok(())
     }
 
-    /// One notice per source with labels that are not read.
+    /// One notice per source that lacks columns of others, and one per source with labels that are
+    /// not read.
     pub fn notices(&self, sources: &[TaskSource]) -> Vec<String> {
         let mut notices: Vec<String> = Vec::new();
+        for (piece, picks) in pieces(sources).iter().zip(&self.picks) {
+            let hidden = &piece.source.hidden;
+            let is_gone =
+                |(name, pick): &(&String, &Option<usize>)| pick.is_none() && !hidden.contains(name);
+            let gone: Vec<String> = self
+                .names
+                .iter()
+                .zip(picks)
+                .filter(is_gone)
+                .map(|(name, _)| name.clone())
+                .collect();
+            let also = |name: &String| {
+                let small = name.to_lowercase();
+                let alike = self
+                    .names
+                    .iter()
+                    .find(|other| other.to_lowercase() == small && !gone.contains(other));
+                alike.map(|other| format!("{} for {}", quoted(other), quoted(name)))
+            };
+            let alike: Vec<String> = gone.iter().filter_map(also).collect();
+            let mend = match alike.is_empty() {
+                true => String::new(),
+                false => format!("; it has {}: give one value one name", alike.join(", ")),
+            };
+            let notice = format!(
+                "source {}: its files lack the columns {}, whose cells are blank there{mend}",
+                quoted(&piece.source.name),
+                some(&gone)
+            );
+            if !gone.is_empty() && !notices.contains(&notice) {
+                notices.push(notice);
+            }
+        }
         for (piece, unread) in pieces(sources).iter().zip(&self.unread) {
             let notice = format!(
                 "source {}: the labels in {} are not read, since its tasks do not name them",

@@ -37,6 +37,8 @@ pub const FORMAT: u64 = 1;
 
 /// Names of the three files.
 pub const TENSORS: &str = "model.safetensors";
+/// The model as `tandem export` writes it for other programs, with weights of its own.
+pub const ONNX: &str = "model.onnx";
 pub(crate) const CONFIG: &str = "config.json";
 pub(crate) const SCHEMA: &str = "schema.json";
 /// The three files of a model.

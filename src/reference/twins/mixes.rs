@@ -103,9 +103,10 @@ fn unpool<T: Real>(
         let value = |row: usize| x[mix.x as usize + row * width + unit];
         *sum += match mix.pool {
             pool::MAX => {
-                let rows = first..=r + behind;
-                let best = rows.fold(first, |b, row| if value(row) > value(b) { row } else { b });
-                if best == r { delta } else { T::of(0.0) }
+                // The first of the largest values: most rows find a larger one next to them.
+                let is_first = (first..r).rev().all(|row| value(r) > value(row));
+                let is_largest = (r + 1..=r + behind).all(|row| value(row) <= value(r));
+                if is_first && is_largest { delta } else { T::of(0.0) }
             }
             _ => delta / T::of((before + behind + 1) as f64),
         };

@@ -121,6 +121,12 @@ pub fn groups(schema: &Schema) -> (Vec<Group>, Option<[usize; 2]>) {
     }
 }
 
+/// The error for rows that are tokens, in a file or a part.
+pub fn of_tokens(place: &str) -> Fault {
+    Fault::data(place, "tokens have neighbours, so no column can be permuted alone")
+        .hint("leave --importance out for a model of sentences")
+}
+
 /// Measures which columns matter on rows of `data`, a part called `part`. `tell` is called with
 /// the columns done so far and their number.
 ///
@@ -134,12 +140,7 @@ pub fn measure(
     tell: &mut dyn FnMut(usize, usize),
 ) -> Result<Importance> {
     if data.tokens.is_some() {
-        return Err(Fault::data(
-            part,
-            "tokens have neighbours, so no column can be permuted alone",
-        )
-        .hint("leave --importance out for a model of sentences")
-        .into());
+        return Err(of_tokens(part).into());
     }
     let mut rows: Vec<u32> = permutation(data.rows, seed, Purpose::Importance, 0);
     rows.truncate(MOST_ROWS);

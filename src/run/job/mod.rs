@@ -331,6 +331,8 @@ fn save(
     listener: &mut dyn Listener,
 ) -> Result<Outcome> {
     let (network, layout, schema) = (&plan.network, &plan.layout, &plan.parts.schema);
+    let model = directory.path().join("model");
+    let before = std::fs::read(model.join(file::TENSORS)).ok();
     let saved = directory.save_last(network, layout, schema, &outcome.last);
     let saved =
         saved.and_then(|()| directory.save_model(&outcome.network, layout, schema, &outcome.best));
@@ -363,5 +365,13 @@ fn save(
         let fault = Fault { message: fault.message + &kept, ..fault };
         return Err(fault.into());
     }
-    saved.map(|()| outcome)
+    saved?;
+    let (export, after) = (model.join(file::ONNX), std::fs::read(model.join(file::TENSORS)).ok());
+    if export.exists() && before != after {
+        listener.note(&format!(
+            "{} was made from the model before: tandem export makes it again",
+            export.display()
+        ));
+    }
+    Ok(outcome)
 }

@@ -24,7 +24,7 @@ use crate::data::tokens::Written;
 use crate::fault::Fault;
 use predicates::Predicates;
 use rows::Rows;
-use tokens::Parser;
+use tokens::{Doubtful, Parser};
 
 pub use tokens::{MOST_TOKENS, is_token};
 
@@ -141,8 +141,7 @@ impl Table {
     fn read(&mut self, reader: impl Read, place: &str, size: u64) -> anyhow::Result<()> {
         let mut window = Window::new(reader, place, size)?;
         let sentences = as_named(&self.sentences, place);
-        let mut parser =
-            Parser::new(&sentences, self.predicates.is_some(), self.written.is_some());
+        let mut parser = Parser::new(&sentences, self.predicates.is_some(), self.written.is_some());
         let before = self.rows.sentences();
         self.rows.begin_file(place);
         while let Some(sentence) = parser.next(&mut window)? {
@@ -170,11 +169,18 @@ impl Table {
                 .into());
         }
         self.passed = [0, 1].map(|i| self.passed[i] + parser.passed[i]);
-        if let (count @ 1.., first) = &parser.doubtful {
-            self.notes.push(format!(
-                "{first}: a line of as many cells as a token begins with \"# \" and is taken for one \
-                 ({count} such); with \" = \" in it, it would be a comment"
-            ));
+        let taken = [
+            "one ({} such); with \" = \" in it, it would be a comment",
+            "a comment ({} such), since no token stands before it; cells of tokens have tabs between",
+        ];
+        for (Doubtful { count, first }, taken) in parser.doubtful.iter().zip(taken) {
+            if *count > 0 {
+                let taken = taken.replace("{}", &count.to_string());
+                self.notes.push(format!(
+                    "{first}: a line of as many cells as a token begins with \"# \" and is taken for \
+                     {taken}"
+                ));
+            }
         }
         self.places.push(place.to_owned());
         self.hashes.push(window.finish()?);

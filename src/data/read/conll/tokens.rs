@@ -51,8 +51,26 @@ pub struct Parser<'s> {
     pub passed: [usize; 2],
     /// Comments about the document and the paragraph that the next sentence is of.
     carried: [Option<(String, String)>; 2],
-    /// Number of tokens that could be comments, and the place of the first.
-    pub doubtful: (usize, String),
+    /// Tokens that could be comments, and comments that could be tokens.
+    pub doubtful: [Doubtful; 2],
+}
+
+/// Lines that could be something else.
+#[derive(Debug, Default)]
+pub struct Doubtful {
+    /// Their number.
+    pub count: usize,
+    /// The place of the first.
+    pub first: String,
+}
+
+impl Doubtful {
+    fn add(&mut self, place: &str) {
+        if self.count == 0 {
+            place.clone_into(&mut self.first);
+        }
+        self.count += 1;
+    }
 }
 
 /// Whether the line of a CoNLL file is a token, given the number of cells that lines have.
@@ -98,7 +116,7 @@ impl<'s> Parser<'s> {
 
     fn next_conll<R: Read>(&mut self, window: &mut Window<R>) -> anyhow::Result<Option<Sentence>> {
         let mut sentence = Sentence::default();
-        let known = Some(self.sentences.columns.len()).filter(|n| *n > 0 && !self.has_arguments);
+        let known = self.sentences.columns.len();
         loop {
             let (place, number) = (window.place(), window.line());
             let Some(line) = window.next_line(MAX_RECORD)? else { break };
@@ -106,14 +124,10 @@ impl<'s> Parser<'s> {
             match line.trim() {
                 "" if begun => break,
                 "" => sentence.comments.clear(),
-                text if is_token(text, begun, self.width.or(known)) => {
+                text if is_token(text, begun, self.width) => {
                     let cells = self.cells(&line, &place)?;
                     if text.starts_with("# ") && !begun {
-                        let (count, first) = &mut self.doubtful;
-                        *count += 1;
-                        if first.is_empty() {
-                            first.clone_from(&place);
-                        }
+                        self.doubtful[0].add(&place);
                     }
                     self.keep(&mut sentence, &line, cells.is_some());
                     if let Some(cells) = cells {
@@ -127,6 +141,9 @@ impl<'s> Parser<'s> {
                 }
                 text => {
                     let found = comment(text);
+                    if found.is_none() && text.split_ascii_whitespace().count() == known {
+                        self.doubtful[1].add(&place);
+                    }
                     self.carry(text, found.as_ref());
                     sentence.comments.extend(found);
                     self.keep(&mut sentence, &line, false);
