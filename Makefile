@@ -42,6 +42,7 @@ examples: setup ## fetch the data of the examples and train on each
 	sh examples/census-income/architectures.sh
 	sh examples/flights/run.sh
 	sh examples/atis/run.sh
+	sh examples/hebrew/run.sh
 
 # Needs nightly Rust and cargo-fuzz. Inputs that fail are written to fuzz/artifacts.
 soak: ## fuzz every reader for FUZZ_SECONDS, and run the tests that take too long
