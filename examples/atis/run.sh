@@ -6,26 +6,16 @@
 # CONFIG=roles.toml takes that configuration instead of config.toml.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../common.sh"
 data=$here/../data/atis
 
 sh "$here/../fetch-table.sh" atis
 if [ ! -e "$data/test.conll" ]; then
     "${PYTHON:-python3}" "$here/to_conll.py" "$data"
 fi
-if [ -z "${TANDEM:-}" ]; then
-    cargo build --release --locked --manifest-path "$here/../../Cargo.toml"
-fi
-tandem() {
-    if [ -n "${TANDEM:-}" ]; then
-        "$TANDEM" "$@"
-    else
-        cargo run --release --locked --quiet --manifest-path "$here/../../Cargo.toml" -- "$@"
-    fi
-}
+build
 
-n=1
-while [ -e "runs/atis-$n" ]; do n=$((n + 1)); done
-out=runs/atis-$n
+out=$(free_run atis)
 tandem train "$here/${CONFIG:-config.toml}" --out "$out" "$@"
 echo
 tandem predict "$out" --data "$data/test.conll" --out "$out/predictions.csv"

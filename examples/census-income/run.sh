@@ -5,23 +5,13 @@
 # TANDEM=PROGRAM uses that program instead of building one.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../common.sh"
 data=$here/../data/census-income
 
 sh "$here/../fetch-table.sh" census-income
-if [ -z "${TANDEM:-}" ]; then
-    cargo build --release --locked --manifest-path "$here/../../Cargo.toml"
-fi
-tandem() {
-    if [ -n "${TANDEM:-}" ]; then
-        "$TANDEM" "$@"
-    else
-        cargo run --release --locked --quiet --manifest-path "$here/../../Cargo.toml" -- "$@"
-    fi
-}
+build
 
-n=1
-while [ -e "runs/census-income-$n" ]; do n=$((n + 1)); done
-out=runs/census-income-$n
+out=$(free_run census-income)
 tandem train "$here/config.toml" --out "$out" "$@"
 echo
 tandem evaluate "$out" --data "$data/census_income_1994_1995_test.csv"

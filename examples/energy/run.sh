@@ -5,23 +5,13 @@
 # TANDEM=PROGRAM uses that program instead of building one.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../common.sh"
 data=$here/../data/energy
 
 sh "$here/../fetch-table.sh" energy
-if [ -z "${TANDEM:-}" ]; then
-    cargo build --release --locked --manifest-path "$here/../../Cargo.toml"
-fi
-tandem() {
-    if [ -n "${TANDEM:-}" ]; then
-        "$TANDEM" "$@"
-    else
-        cargo run --release --locked --quiet --manifest-path "$here/../../Cargo.toml" -- "$@"
-    fi
-}
+build
 
-n=1
-while [ -e "runs/energy-$n" ]; do n=$((n + 1)); done
-out=runs/energy-$n
+out=$(free_run energy)
 tandem train "$here/config.toml" --out "$out" "$@"
 echo
 tandem predict "$out" --data "$data/building_energy.csv" --out "$out/predictions.csv"

@@ -5,6 +5,7 @@
 # TANDEM=PROGRAM uses that program instead of building one. Needs python3.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../common.sh"
 files=$here/../data/mnist-files
 
 sh "$here/../fetch-mnist.sh"
@@ -15,20 +16,9 @@ if [ ! -d "$files" ]; then
     python3 "$here/make.py" "$here/../data/mnist" "$part"
     mv "$part" "$files"
 fi
-if [ -z "${TANDEM:-}" ]; then
-    cargo build --release --locked --manifest-path "$here/../../Cargo.toml"
-fi
-tandem() {
-    if [ -n "${TANDEM:-}" ]; then
-        "$TANDEM" "$@"
-    else
-        cargo run --release --locked --quiet --manifest-path "$here/../../Cargo.toml" -- "$@"
-    fi
-}
+build
 
-n=1
-while [ -e "runs/mnist-files-$n" ]; do n=$((n + 1)); done
-out=runs/mnist-files-$n
+out=$(free_run mnist-files)
 tandem train "$here/config.toml" --out "$out" "$@"
 echo
 echo "tandem predict $out, the first ten test images:"

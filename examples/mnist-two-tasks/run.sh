@@ -5,25 +5,15 @@
 # TANDEM=PROGRAM uses that program instead of building one.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../common.sh"
 data=$here/../data/mnist
 config=config.toml
 case ${1:-} in *.toml) config=$1 && shift ;; esac
 
 sh "$here/../fetch-mnist.sh"
-if [ -z "${TANDEM:-}" ]; then
-    cargo build --release --locked --manifest-path "$here/../../Cargo.toml"
-fi
-tandem() {
-    if [ -n "${TANDEM:-}" ]; then
-        "$TANDEM" "$@"
-    else
-        cargo run --release --locked --quiet --manifest-path "$here/../../Cargo.toml" -- "$@"
-    fi
-}
+build
 
-n=1
-while [ -e "runs/mnist-two-tasks-$n" ]; do n=$((n + 1)); done
-out=runs/mnist-two-tasks-$n
+out=$(free_run mnist-two-tasks)
 tandem train "$here/$config" --out "$out" "$@"
 echo
 echo "tandem evaluate $out, on the 10,000 test images:"

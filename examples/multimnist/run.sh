@@ -7,24 +7,14 @@
 # (default: python3).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../common.sh"
 data=$here/../data/mnist
 python=${PYTHON:-python3}
 
 sh "$here/../fetch-mnist.sh"
-if [ -z "${TANDEM:-}" ]; then
-    cargo build --release --locked --manifest-path "$here/../../Cargo.toml"
-fi
-tandem() {
-    if [ -n "${TANDEM:-}" ]; then
-        "$TANDEM" "$@"
-    else
-        cargo run --release --locked --quiet --manifest-path "$here/../../Cargo.toml" -- "$@"
-    fi
-}
+build
 
-n=1
-while [ -e "runs/multimnist-$n" ]; do n=$((n + 1)); done
-out=runs/multimnist-$n
+out=$(free_run multimnist)
 tandem train "$here/config.toml" --out "$out" "$@"
 echo
 echo "tandem evaluate $out, on the 10,000 test images with their partners:"
