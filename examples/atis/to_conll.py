@@ -4,8 +4,8 @@ python3 to_conll.py FOLDER          reads FOLDER/train_dev and FOLDER/test, writ
 
 A line of the source is `token:slot token:slot <=> intent`. A token becomes a line with the columns
 word, slot, role and type; the intent becomes a comment. The slot `B-fromloc.city_name` has the role
-`B-fromloc` and the type `B-city_name`; a slot without a point has the role `O`. The last 500 lines
-of train_dev are the validation part.
+`B-fromloc` and the type `B-city_name`; a slot without a point has the role `B-none`. The last 500
+lines of train_dev are the validation part.
 """
 
 import sys
@@ -17,7 +17,9 @@ VALID = 500
 def role_and_type(slot):
     letter, dash, name = slot.partition("-")
     role, point, kind = name.partition(".")
-    return (f"{letter}-{role}", f"{letter}-{kind}") if dash and point else ("O", slot)
+    if not dash:
+        return "O", "O"
+    return (f"{letter}-{role}", f"{letter}-{kind}") if point else (f"{letter}-none", slot)
 
 
 def sentence(line):

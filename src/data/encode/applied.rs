@@ -228,7 +228,18 @@ impl MatchReport {
         let is_idle = |(column, count): &(&Column, &ColumnCounts)| {
             count.known == 0 && (count.unknown > 0 || !may_lack(column))
         };
-        let Some((column, count)) = self.mismatched(schema).find(is_idle) else { return Ok(()) };
+        // Of what is made of words some is known, unless all words are of another kind.
+        let is_word = |(column, _): &(&Column, &ColumnCounts)| schema.is_of_words(column);
+        let idle: Vec<_> = self.mismatched(schema).filter(is_idle).collect();
+        let has_words = match &schema.input {
+            Input::Columns { columns } => {
+                let words = columns.iter().filter(|column| schema.is_of_words(column)).count();
+                words > idle.iter().filter(|found| is_word(found)).count()
+            }
+            Input::Image { .. } => false,
+        };
+        let first = idle.into_iter().find(|found| !(has_words && is_word(found)));
+        let Some((column, count)) = first else { return Ok(()) };
         let name = format!("{place}: column {}", quoted(&column.name));
         let (found, mend) = match count.unknown {
             0 => (count.blanks_phrase(column, self.rows), "fill the column".to_owned()),

@@ -58,7 +58,7 @@ impl Form {
             "tsv" => Some(Format::Tsv),
             "jsonl" | "ndjson" => Some(Format::Jsonl),
             "parquet" => Some(Format::Parquet),
-            "conll" | "conllu" | "iob" | "bio" => Some(Format::Conll),
+            "conll" | "conllu" | "iob" | "iob2" | "bio" | "conll2003" => Some(Format::Conll),
             _ => None,
         };
         let is_device = || fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
