@@ -241,7 +241,7 @@ pub const MIX_BACKWARD: &[Mutant] = &[
     ("a sentence ends with the row", "+ (span >> 16u) + 1u;", "+ 1u;"),
     ("the smallest gets it", "unit) <= x;", "unit) >= x;"),
     ("all rows get it", "value, is_best)", "value, true)"),
-    ("the last of equal ones", "is_best = x > pooled", "is_best = x >= pooled"),
+    ("rows before do not count", "i > first && is_best", "i > row && is_best"),
     ("rows behind do not count", "i < first + rows && is_best", "i < first && is_best"),
     ("rows behind the batch get some", "if (span == NONE)", "if (span == 0u)"),
     ("shares of the first receiver", "shares[receiver.first_share + i]", "shares[i]"),

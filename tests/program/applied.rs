@@ -823,6 +823,13 @@ fn columns_of_arrays_may_be_named() {
         room.bytes("run/model/model.safetensors"),
         room.bytes("again/model/model.safetensors")
     );
+    // A label that no task learns is no feature.
+    let ran = room.train("leak", &[]).expect(0);
+    ran.says(&["column \"a\" of an array of labels is learned by no task: it is dropped"]);
+    let printed = room.on_reference(&["predict", "leak", "--data", "x_train.npy"]).expect(0).out;
+    assert!(printed.starts_with("age,height,b"), "{printed}");
+    room.train("named", &["--set", "feature.a.type=numeric"])
+        .refused(78, &["feature.a", "is a column of an array of labels"]);
     let set = |value: &str| format!("data.train.label_names={value}");
     room.train("few", &["--set", &set("[\"a\"]")])
         .refused(78, &["data.train.label_names: 1 names", "y_train.npy has 2 columns"]);

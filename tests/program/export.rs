@@ -359,6 +359,9 @@ fn files_are_written_beside_the_model_and_replaced_with_a_word() {
         assert!(room.bytes(file) == before, "{file} is not the same twice");
     }
     room.on_reference(&["evaluate", "run", "--data", "test.csv"]).expect(0);
+    // The file has weights of its own, which are those of the model before.
+    let ran = room.resume("run", &["--epochs", "2"]).expect(0);
+    ran.says(&["model.onnx was made from the model before"]);
     room.train("more", &["--init-from", "run", "--epochs", "1"]).expect(0);
 }
 

@@ -364,7 +364,13 @@ fn what_is_odd_and_no_error_is_told() {
         "loose.png",
         "1 of 13 images are copies of others",
         "images have 1 channel, since all files are grey",
+        "images of the folders: a 6, b 7",
     ]);
+    let parts = Room::new(FOLDER);
+    ["train", "test"].iter().enumerate().for_each(|(seed, part)| {
+        parts.write(&format!("set/{part}/a/0.png"), png(seed as u32));
+    });
+    parts.train("no", &[]).refused(65, &["its subfolders \"test\", \"train\" are parts"]);
     let room = self::room(LISTED);
     list(&room, "a/0.png,b,1");
     room.train("new", &[]).expect(0).says(&[

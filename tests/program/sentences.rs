@@ -281,6 +281,59 @@ fn sentences_of_a_file_do_not_meet() {
     assert_eq!(predicted(format!("{}\n{long}", corpus(0, 40))).len(), 9220);
 }
 
+/// Models of folds predict together, and what each predicts of its rows is kept with their words.
+#[test]
+fn folds_of_sentences_predict_together() {
+    let room = room(&NET.replace("valid = \"valid.conll\"\ntest = \"test.conll\"\n", ""));
+    room.run(&["train", "net.toml", "--k-fold", "2", "--out", "run", "--device", "cpu"]).expect(0);
+    let kept = room.text("run/folds.csv");
+    assert!(kept.starts_with("row,fold,sentence,word,tag,intent,tag:predicted"), "{kept}");
+    assert!(kept.lines().count() > 200 && kept.contains(",0,fly,O,flight,"), "{kept}");
+    let predict = ["predict", "run", "--data", "test.conll", "--device", "cpu"];
+    let found = room.run(&predict).expect(0);
+    assert!(found.out.starts_with("# intent = flight\n# intent.predicted = flight\nfly\tO\tO\n"));
+    let table = room.run(&[&predict[..], &["--format", "csv"]].concat()).expect(0).out;
+    assert!(
+        table.starts_with("intent,word,tag,sentence,tag:predicted,intent:predicted"),
+        "{table}"
+    );
+    let importance = ["train", "net.toml", "--importance", "--out", "no", "--device", "cpu"];
+    room.run(&importance).refused(65, &["no column can be permuted alone"]);
+}
+
+/// Ways of training are compared by spans, over sentences.
+#[test]
+fn sentences_are_compared_by_their_spans() {
+    let room = room(&NET.replace("epochs = 20", "epochs = 2"));
+    let compare = ["compare", "net.toml", "--repeats", "2", "--against", "separate", "--json"];
+    let ran = room.run(&[&compare[..], &["--out", "both", "--device", "cpu"]].concat()).expect(0);
+    let found = ran.json()["found"].clone();
+    assert_eq!(found["tasks"]["tag"]["metric"], "f1");
+    assert_eq!(found["tasks"]["intent"]["metric"], "accuracy");
+    let resampled = &found["resampled"];
+    assert_eq!((&resampled["of"], &resampled["number"]), (&"sentences".into(), &2.into()));
+    assert_eq!(found["tasks"]["tag"]["labels"], 9);
+    let evaluate = ["evaluate", "both/configured-1", "--data", "test.conll", "--json"];
+    let alone = room.run(&[&evaluate[..], &["--device", "cpu"]].concat()).expect(0).json();
+    for (task, metric) in [("tag", "f1"), ("intent", "accuracy")] {
+        let compared = &found["tasks"][task]["values"]["configured"]["seeds"][0];
+        assert_eq!(compared, &alone["tasks"][task][metric], "{task}");
+    }
+    assert!(!found["sentences"].to_string().contains("belong together"), "{found}");
+}
+
+/// Where rows are copied to the device batch by batch, a run over sentences has the same bytes.
+#[test]
+fn streamed_sentences_give_the_same_bytes() {
+    let room = room(&NET.replace("epochs = 20", "epochs = 3"));
+    for (out, resident) in [("on", "on"), ("off", "off")] {
+        let train = ["train", "net.toml", "--out", out, "--resident", resident];
+        room.run(&[&train[..], &["--device", "cpu"]].concat()).expect(0);
+    }
+    let model = |run: &str| room.bytes(&format!("{run}/model/model.safetensors"));
+    assert_eq!(model("on"), model("off"));
+}
+
 /// A run over sentences goes on to the bit.
 #[test]
 fn sentences_go_on_to_the_bit() {

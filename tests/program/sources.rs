@@ -335,6 +335,16 @@ fn a_run_of_several_sources_says_what_an_epoch_is_and_predicts_without_a_column(
         "one epoch is 190 rows: \"first\" 50.0 % (150 rows, 0.63 times over), \"second\" 50.0 % \
          (40 rows, 2.38 times over)",
     ]);
+    let ran = room.train("told", &["--epochs", "1"]).expect(0);
+    ran.says(&[
+        "source \"first\": its files lack the columns \"kind\", whose cells are blank there",
+    ]);
+    // A name in other letters is another column.
+    let second = room.text("second.csv");
+    room.write("second.csv", second.replacen('x', "X", 1));
+    let ran = room.train("case", &["--epochs", "1"]).expect(0);
+    ran.says(&["source \"second\"", "it has \"X\" for \"x\": give one value one name"]);
+    room.write("second.csv", second);
     room.write("new.csv", "x,y\n0.5,0.25\n");
     room.write("whole.csv", "x,y,kind\n0.5,0.25,\n");
     let of = |file: &str| room.on_reference(&["predict", "run", "--data", file]).expect(0);

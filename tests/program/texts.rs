@@ -101,6 +101,19 @@ fn a_text_may_have_as_many_words_as_most_training_texts() {
 }
 
 #[test]
+fn texts_without_a_known_word_are_told() {
+    let room = room();
+    room.train("run", &["--set", "feature.note.min_count=2"]).expect(0);
+    room.write("some.csv", "note\nbunt\nRed!\nlila\n");
+    let found = room.on_reference(&["predict", "run", "--data", "some.csv"]).expect(0);
+    found.says(&["2 of 3 texts have no word that training knows, such as \"bunt\", \"lila\""]);
+    room.write("none.csv", "note\nbunt\n");
+    let none = ["predict", "run", "--data", "none.csv"];
+    room.on_reference(&none).refused(65, &["none of 1 cells holds a word that the model knows"]);
+    room.on_reference(&[&none[..], &["--allow-unknown"]].concat()).expect(0);
+}
+
+#[test]
 fn words_are_either_known_or_hashed() {
     let room = room();
     for (overrides, found) in [
