@@ -368,6 +368,7 @@ fn what_is_odd_and_no_error_is_told() {
     ]);
     let parts = Room::new(FOLDER);
     ["train", "test"].iter().enumerate().for_each(|(seed, part)| {
+        fs::create_dir_all(parts.path(&format!("set/{part}/a"))).unwrap();
         parts.write(&format!("set/{part}/a/0.png"), png(seed as u32));
     });
     parts.train("no", &[]).refused(65, &["its subfolders \"test\", \"train\" are parts"]);

@@ -322,6 +322,15 @@ fn begin(
     directory.log(&format!("adapter: {}", machine.describe()))
 }
 
+/// Whether an exported model is there and does not name the weights that stand beside it.
+fn is_of_other_weights(export: &Path, weights: &Path) -> bool {
+    let (Ok(export), Ok(weights)) = (std::fs::read(export), std::fs::read(weights)) else {
+        return false;
+    };
+    let hash = blake3::hash(&weights).to_hex();
+    !export.windows(hash.len()).any(|bytes| bytes == hash.as_bytes())
+}
+
 /// Writes `model/` and `last/`; the error of a training that ended in one.
 fn save(
     plan: &Plan,
@@ -331,8 +340,6 @@ fn save(
     listener: &mut dyn Listener,
 ) -> Result<Outcome> {
     let (network, layout, schema) = (&plan.network, &plan.layout, &plan.parts.schema);
-    let model = directory.path().join("model");
-    let before = std::fs::read(model.join(file::TENSORS)).ok();
     let saved = directory.save_last(network, layout, schema, &outcome.last);
     let saved =
         saved.and_then(|()| directory.save_model(&outcome.network, layout, schema, &outcome.best));
@@ -366,8 +373,9 @@ fn save(
         return Err(fault.into());
     }
     saved?;
-    let (export, after) = (model.join(file::ONNX), std::fs::read(model.join(file::TENSORS)).ok());
-    if export.exists() && before != after {
+    let model = directory.path().join("model");
+    let export = model.join(file::ONNX);
+    if is_of_other_weights(&export, &model.join(file::TENSORS)) {
         listener.note(&format!(
             "{} was made from the model before: tandem export makes it again",
             export.display()
