@@ -103,7 +103,7 @@ fn settings_that_would_cut_sentences_are_refused() {
         "a part has some tokens of a sentence only",
     );
     refused(&["task.kind.target=tag"], Exit::Data, "another label than the first token");
-    refused(&["task.tag.target=kind"], Exit::Config, "\"k0\" marks no span");
+    refused(&["task.tag.target=kind"], Exit::Config, "\"k0\" (");
     refused(&["data.columns=[\"word\", \"word\"]"], Exit::Config, "\"word\" stands twice");
     refused(&["data.columns=[\"word\", \"sentence\"]"], Exit::Config, "is a column that is made");
     refused(&["data.word=form"], Exit::Config, "there is no column \"form\"");

@@ -38,6 +38,18 @@ fn lines(place: &Place, bytes: impl AsRef<[u8]>) {
     put(place, "s.txt", settings, bytes);
 }
 
+/// Tags of the scheme BIO, said to be of another one.
+fn schemes(place: &Place, scheme: &str) {
+    put(place, "s.conll", &format!("{TAGS}scheme = \"{scheme}\"\n"), "a\tB-X\nb\tO\n");
+}
+
+/// Sentences whose words begin with the vectors of a file.
+fn vectors(place: &Place, bytes: impl AsRef<[u8]>) {
+    let settings = format!("{TAGS}[feature.\"word.lower\"]\nvectors = \"v.txt\"\nmin_count = 1\n");
+    put(place, "s.conll", &settings, "a\tB-X\nb\tO\n\nb\tO\n");
+    place.put("v.txt", bytes);
+}
+
 /// A line of a tree with these lists.
 fn leaf(number: usize, feats: &str) -> String {
     format!("{number}\ta\ta\tNOUN\t_\t{feats}\t0\troot\t_\t_\n")
@@ -189,7 +201,7 @@ const CASES: &[Case] = &[
         |p| tags(p, "a NOUN\nb VERB\n"),
         TRAIN,
         78,
-        "task.tag.type: \"NOUN\" marks no span",
+        "task.tag.type: \"NOUN\" (",
     ),
     (
         "labels of sentences that differ within one",
@@ -204,6 +216,60 @@ const CASES: &[Case] = &[
         TRAIN,
         65,
         "s.conll:2: column \"tag\" has another label than the first token of its sentence",
+    ),
+    ("vectors of no numbers", |p| vectors(p, "a\nb\n"), TRAIN, 65, "v.txt: vectors of 0 numbers"),
+    (
+        "vectors of 100,000 numbers",
+        |p| vectors(p, format!("a{}\n", " 1".repeat(100_000))),
+        TRAIN,
+        65,
+        "v.txt: vectors of 100000 numbers",
+    ),
+    (
+        "a vector in a line of 4 MB",
+        |p| vectors(p, "1".repeat(4 << 20)),
+        TRAIN,
+        65,
+        "v.txt:1: the line is longer",
+    ),
+    (
+        "vectors of several widths",
+        |p| vectors(p, "a 1 2\nb 1 2 3\n"),
+        TRAIN,
+        65,
+        "v.txt:2: 3 numbers for \"b\", the vectors before have 2",
+    ),
+    (
+        "an infinite vector",
+        |p| vectors(p, "a 1 inf\nb 1 2\n"),
+        TRAIN,
+        65,
+        "v.txt:1: \"inf\" is not",
+    ),
+    (
+        "vectors that are said to be many",
+        |p| vectors(p, "18446744073709551615 2\na 1 2\n"),
+        TRAIN,
+        65,
+        "says 18446744073709551615 words, the file has 1",
+    ),
+    (
+        "vectors in binary",
+        |p| vectors(p, b"3 2\na \x00\x80?\0\0\x80?\n"),
+        TRAIN,
+        65,
+        "v.txt:2: a NUL byte",
+    ),
+    ("a scheme of other tags", |p| schemes(p, "bioes"), TRAIN, 78, "begins with E- or S-"),
+    (
+        "words as labels",
+        |p| {
+            let settings = "columns = [\"word\", \"tag\"]\n[task.tag]\ntarget = \"word\"\n";
+            put(p, "s.conll", settings, "a\tX\nb\tY\n");
+        },
+        TRAIN,
+        78,
+        "the label \"word\" is what the feature",
     ),
     ("a token without a label", |p| lines(p, "a:X\nb\n"), TRAIN, 65, "s.txt:2: \"b\" is no token"),
     (

@@ -367,6 +367,21 @@ fn a_run_of_several_sources_says_what_an_epoch_is_and_predicts_without_a_column(
         .refused(78, &["data.sampling", "a run that goes on cannot change it"]);
 }
 
+/// As from the command line: the state lies in a checkpoint, and the rows are read again.
+#[test]
+fn a_run_of_several_sources_goes_on_from_its_files() {
+    let room = room(SOURCES);
+    for (name, sampling) in [("p", "proportional"), ("e", "equal"), ("t", "{ temperature = 3 }")] {
+        let sampling = format!("data.sampling={sampling}");
+        let (whole, part) = (format!("{name}-whole"), format!("{name}-part"));
+        room.train(&whole, &["--set", &sampling]).expect(0);
+        room.train(&part, &["--set", &sampling, "--max-steps", "17"]).expect(0);
+        room.resume(&part, &["--max-steps", "1000"]).expect(0);
+        let model = |run: &str| room.bytes(&format!("{run}/model/model.safetensors"));
+        assert_eq!(model(&whole), model(&part), "{sampling}");
+    }
+}
+
 #[test]
 fn what_sources_cannot_be_is_refused() {
     let room = room(SOURCES);

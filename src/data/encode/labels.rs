@@ -119,7 +119,15 @@ pub fn fit(
             match task.kind {
                 TaskKind::Binary => binary(task, bare, classes, labels.place, version)?,
                 TaskKind::Tags => {
-                    let scheme = tags::scheme(task, &classes)?;
+                    let scheme = tags::scheme(task, &classes, &|class| {
+                        let column = labels.columns.first()?;
+                        let is_it = |row: &&u32| {
+                            let code = column.codes[**row as usize];
+                            column.texts.get(code as usize).is_some_and(|text| text == class)
+                        };
+                        let row = rows.iter().find(is_it)?;
+                        Some((labels.locate)(0, *row as usize))
+                    })?;
                     let scheme = Some(scheme);
                     Target { scheme, ..multiclass(task, bare, classes, labels.place)? }
                 }

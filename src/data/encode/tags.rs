@@ -113,18 +113,26 @@ pub fn settle(
     notices
 }
 
-/// The scheme of the labels of a task by its letters.
+/// The scheme of the labels of a task by its letters; `locate` tells where a label stands first.
 ///
 /// # Errors
 /// 78 if labels mark no spans, or by letters that the scheme does not have.
-pub fn scheme(task: &Task, classes: &[String]) -> Result<Scheme, Fault> {
+pub fn scheme(
+    task: &Task,
+    classes: &[String],
+    locate: &dyn Fn(&str) -> Option<String>,
+) -> Result<Scheme, Fault> {
     let place = format!("task.{}.type", task.name);
     let fault = |found: String, hint: &str| Err(Fault::config(&place, found).hint(hint));
     let odd = classes.iter().find(|class| class.as_str() != "O" && parts(class).0 == 'O');
     if let Some(odd) = odd {
         return fault(
-            format!("{} marks no span; tags are O, B-X, I-X and perhaps E-X, S-X", quoted(odd)),
-            "type = \"multiclass\" is for labels of single tokens",
+            format!(
+                "{}{} marks no span; tags are O, B-X, I-X and perhaps E-X, S-X",
+                quoted(odd),
+                locate(odd).map(|place| format!(" ({place})")).unwrap_or_default()
+            ),
+            "correct the label; type = \"multiclass\" is for labels of single tokens",
         );
     }
     let ends = classes.iter().find(|class| "ES".contains(parts(class).0));

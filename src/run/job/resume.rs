@@ -218,9 +218,12 @@ fn over(snapshot: &Snapshot, plan: &Plan) -> Option<String> {
     }
     let wanted = plan.total_steps;
     is_done(snapshot, plan).then(|| {
+        let more = match plan.config.train.max_steps {
+            Some(_) => "a larger --max-steps takes it further",
+            None => "--epochs or --max-steps take it further",
+        };
         format!(
-            "nothing to do, {steps} steps are done and {wanted} wanted; the run is finished: \
-             --epochs or --max-steps take it further"
+            "nothing to do, {steps} steps are done and {wanted} wanted; the run is finished: {more}"
         )
     })
 }
