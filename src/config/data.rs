@@ -192,7 +192,9 @@ impl Keyed for Statement<'_> {
             .maybe(&mut data.overlay, &(read_overlay, write_overlay))?;
         image_files(data, pass)?;
         columns(data, pass)?;
-        pass.key("shuffle_window").maybe(&mut data.shuffle_window, &size(FROM_ONE))
+        pass.key("shuffle_window")
+            .only(data.sentences.is_none(), "sentences are shuffled whole, all of them")
+            .maybe(&mut data.shuffle_window, &size(FROM_ONE))
     }
 }
 

@@ -9,6 +9,7 @@ use super::keys::item::{Item, POSITIVE, Result};
 use super::keys::section::Section;
 use super::keys::toml::{inline_table, quote};
 use super::keys::{Keyed, Pass, entries as entries_of, names, read};
+use super::sentences::Sentences;
 use super::source::{TaskSource, tables};
 use super::task::Task;
 use crate::fault::{Fault, quoted};
@@ -43,6 +44,15 @@ impl Keyed for Statement<'_> {
         pass.key("name").value(&mut source.name, &text())?;
         let form = tables(base, TABLES);
         pass.key("train").required(true, TABLES).value(&mut source.train, &form)?;
+        if let Some(path) =
+            source.train.iter().find(|p| Sentences::by_name(&p.to_string_lossy()).is_some())
+        {
+            let found =
+                format!("{} is a file of sentences, and sources are tables", path.display());
+            return Err(pass
+                .fault("train", found)
+                .hint("write the sentences with all their labels into one file, in data.train"));
+        }
         pass.key("valid").written(!source.valid.is_empty()).value(&mut source.valid, &form)?;
         pass.key("test").written(!source.test.is_empty()).value(&mut source.test, &form)?;
         pass.key("tasks")

@@ -170,6 +170,9 @@ fn a_token_may_be_a_hash() {
     assert_eq!(table("#\tY\n", &named(&["word", "tag"])).notes, Vec::<String>::new());
     let doubtful = table("# Z\na X\n", &named(&["word", "tag"]));
     assert!(doubtful.notes.iter().any(|found| found.contains("is taken for a comment (1")));
+    // Where cells have tabs between, a line without a tab is none of a token.
+    let tabs = table("a\tX\n\n# Z\nb\tY\n", &named(&["word", "tag"]));
+    assert_eq!((column(&tabs, "tag"), tabs.notes.len()), (vec!["X".to_owned(), "Y".into()], 0));
     // What says something is a comment, whatever its number of words or tabs.
     let said = table("a X\n\n# k = v\n# three more words\nb Y\n", &named(&["word", "tag"]));
     assert_eq!((column(&said, "k"), said.rows), (vec!["".to_owned(), "v".to_owned()], 2));
@@ -207,6 +210,7 @@ fn a_sentence_a_line() {
     // The first line says whether tokens have labels.
     let bare = table("show me\n10:30\n", &lines(&columns));
     assert_eq!(column(&bare, "word"), ["show", "me", "10:30"]);
+    refused("show me\na:O b:O\n", &lines(&columns), "x:2", "all tokens have labels");
     let bare = table("show me <=> flight\n10:30 <=> time\n", &lines(&columns));
     assert_eq!(column(&bare, "word"), ["show", "me", "10:30"]);
     assert_eq!(column(&bare, "label"), ["flight", "flight", "time"]);

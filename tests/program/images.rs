@@ -364,7 +364,7 @@ fn what_is_odd_and_no_error_is_told() {
         "loose.png",
         "1 of 13 images are copies of others",
         "images have 1 channel, since all files are grey",
-        "images of the folders: a 6, b 7",
+        "images of the folders: \"a\" 6, \"b\" 7",
     ]);
     let parts = Room::new(FOLDER);
     ["train", "test"].iter().enumerate().for_each(|(seed, part)| {

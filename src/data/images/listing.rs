@@ -80,7 +80,7 @@ impl Listing {
                 .into());
         }
         let counts = distinct.iter().map(|class| {
-            format!("{class} {}", classes.iter().filter(|other| *other == class).count())
+            format!("{} {}", quoted(class), classes.iter().filter(|other| *other == class).count())
         });
         notices.push(format!("images of the folders: {}", few(counts.collect())));
         if let Some(first) = loose.first() {

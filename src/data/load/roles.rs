@@ -471,6 +471,13 @@ fn features(raw: &Raw, data: &config::Data, tasks: &[Task]) -> anyhow::Result<Ve
     if let Some(sentences) = &data.sentences {
         let features = tokens::features(sentences, data);
         check_words(sentences, &features, tasks)?;
+        if data.ignore.contains(&sentences.word) && !features.is_empty() {
+            let found =
+                format!("{} is the column of words, and no feature", quoted(&sentences.word));
+            return Err(Fault::config("data.ignore", found)
+                .hint(format!("name what is made of it, such as \"{}.lower\"", sentences.word))
+                .into());
+        }
         return features.into_iter().map(tokens::with_vectors).collect();
     }
     let given: std::collections::HashMap<&str, &Feature> =

@@ -65,7 +65,7 @@ impl Sizes {
         let epochs = (steps * batch / rows.max(1)).clamp(3, 300);
         // The vectors of words are learned too fast at other rates, and in a few epochs, or a
         // thousand steps where rows are few.
-        let few = (1000 * batch / rows.max(1)).max(20);
+        let few = (1000 * batch / rows.max(1)).max(40);
         match is_text {
             true => Sizes { layers, batch, epochs: epochs.min(few), rate: "3e-4" },
             false => Sizes { layers, batch, epochs, rate: "3e-3" },
@@ -113,7 +113,9 @@ impl Draft<'_> {
         writeln!(out, "dropout = 0.1")?;
         writeln!(
             out,
-            "init = \"xavier\"                  # how initial weights are drawn: xavier, he, auto"
+            "init = {:<26}# how initial weights are drawn: xavier, he, auto",
+            // Vectors of words begin too large with xavier.
+            if self.is_text() { "\"auto\"" } else { "\"xavier\"" }
         )?;
         self.tasks.iter().try_for_each(|task| self.task(task, out))?;
         for (a, b, rows) in overlap(self.tasks) {

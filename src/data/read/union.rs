@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use crate::config::TaskSource;
+use crate::data::part::Part;
 use crate::data::read::pieces::{Piece, pieces};
 use crate::data::schema::columns::some;
 use crate::data::table::raw::Raw;
@@ -138,8 +139,12 @@ impl Union {
                 true => String::new(),
                 false => format!("; it has {}: give one value one name", alike.join(", ")),
             };
+            let of = match piece.part {
+                Part::Train => String::new(),
+                part => format!(" of {}", part.name()),
+            };
             let notice = format!(
-                "source {}: its files lack the columns {}, whose cells are blank there{mend}",
+                "source {}: its files{of} lack the columns {}, whose cells are blank there{mend}",
                 quoted(&piece.source.name),
                 some(&gone)
             );

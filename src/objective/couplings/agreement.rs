@@ -30,6 +30,13 @@ impl Coupling for Agreement {
                 other.name, other.kind
             ));
         }
+        // Behind the first token of a sentence a pooled task has no logits of its own.
+        if let Some(pooled) = [a, b].into_iter().find(|head| head.pool.is_some()) {
+            return Err(format!(
+                "\"{}\" has labels of sentences (pool), and the mean is over tokens",
+                pooled.name
+            ));
+        }
         if a.classes == b.classes {
             return Ok(());
         }

@@ -45,6 +45,8 @@ pub struct Parser<'s> {
     keeps_lines: bool,
     /// Cells of a line, once it is known.
     width: Option<usize>,
+    /// Whether the cells of the first token have tabs between.
+    tabs: Option<bool>,
     /// Names of the columns that the file has.
     names: Vec<String>,
     /// Lines of several words, and empty tokens, which are no rows.
@@ -73,13 +75,17 @@ impl Doubtful {
     }
 }
 
-/// Whether the line of a CoNLL file is a token, given the number of cells that lines have.
-pub fn is_token(line: &str, begun: bool, width: Option<usize>) -> bool {
+/// Whether the line of a CoNLL file is a token, given the number of cells that lines have, and
+/// whether there are tabs between.
+pub fn is_token(line: &str, begun: bool, width: Option<usize>, tabs: Option<bool>) -> bool {
     if !line.starts_with('#') || begun {
         return true;
     }
     // A token may be "#". A comment is what has another number of cells, or says something.
     let (has_tabs, says) = (line.contains('\t'), line.contains(" = "));
+    if tabs == Some(true) && !has_tabs {
+        return false;
+    }
     let cells = match has_tabs {
         true => line.split('\t').count(),
         false => line.split_ascii_whitespace().count(),
@@ -94,8 +100,18 @@ impl<'s> Parser<'s> {
     /// The parser of a file; with arguments, lines may have further columns.
     pub fn new(sentences: &'s Sentences, has_arguments: bool, keeps_lines: bool) -> Parser<'s> {
         let (width, names, passed, doubtful) = (None, Vec::new(), [0; 2], Default::default());
-        let carried = Default::default();
-        Parser { sentences, has_arguments, keeps_lines, width, names, passed, carried, doubtful }
+        let (carried, tabs) = (Default::default(), None);
+        Parser {
+            sentences,
+            has_arguments,
+            keeps_lines,
+            width,
+            tabs,
+            names,
+            passed,
+            carried,
+            doubtful,
+        }
     }
 
     /// The names of the columns that the file has.
@@ -124,7 +140,7 @@ impl<'s> Parser<'s> {
             match line.trim() {
                 "" if begun => break,
                 "" => sentence.comments.clear(),
-                text if is_token(text, begun, self.width) => {
+                text if is_token(text, begun, self.width, self.tabs) => {
                     let cells = self.cells(&line, &place)?;
                     if text.starts_with("# ") && !begun {
                         self.doubtful[0].add(&place);
@@ -141,7 +157,8 @@ impl<'s> Parser<'s> {
                 }
                 text => {
                     let found = comment(text);
-                    if found.is_none() && text.split_ascii_whitespace().count() == known {
+                    let (cells, says) = (text.split_ascii_whitespace().count(), text.contains('='));
+                    if self.width.is_none() && !says && cells == known {
                         self.doubtful[1].add(&place);
                     }
                     self.carry(text, found.as_ref());
@@ -194,6 +211,7 @@ impl<'s> Parser<'s> {
             let found = format!("a cell of {long} bytes, the limit is {MOST_CELL}");
             return Err(Fault::data(place, found).hint("give a token a line"));
         }
+        self.tabs.get_or_insert(line.contains('\t'));
         let names = &self.sentences.columns;
         let width = *self.width.get_or_insert(cells.len());
         let fits = cells.len() == width || (self.has_arguments && cells.len() >= names.len());
@@ -277,6 +295,11 @@ impl<'s> Parser<'s> {
         }
         let labels = words.iter().filter(|word| token(word).is_some()).count();
         let is_labelled = labels == words.len() && self.width != Some(1);
+        if self.width == Some(1) && words.len() > 1 && labels == words.len() {
+            let found = "all tokens have labels, and those of the first line have none";
+            let hint = "give all lines labels, or none: write token:label token:label";
+            return Err(Fault::data(place, found).hint(hint));
+        }
         // Tokens without labels may have colons. Beside a label of the sentence, some labels and
         // not others are an error of the line.
         let is_odd = label.is_some() && labels > 0 && self.width != Some(1);
