@@ -120,6 +120,8 @@ fn settings_that_would_cut_sentences_are_refused() {
         "is what the feature \"word.shape\" is made of",
     );
     refused(&["data.predicate=mark"], Exit::Config, "rows for each of its predicates");
+    refused(&["data.shuffle_window=9"], Exit::Config, "sentences are shuffled whole");
+    refused(&["data.ignore=[\"word\"]"], Exit::Config, "\"word\" is the column of words");
     refused(&["task.tag.pool=max"], Exit::Config, "tags are labels of tokens");
 }
 

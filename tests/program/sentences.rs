@@ -301,6 +301,19 @@ fn folds_of_sentences_predict_together() {
     room.run(&importance).refused(65, &["no column can be permuted alone"]);
 }
 
+/// Behind the first token of a sentence a pooled task has no logits that could agree.
+#[test]
+fn tasks_of_sentences_do_not_agree_with_others() {
+    let net = NET.replace("[optimizer]", "[task.again]\ntarget = \"intent\"\n[optimizer]");
+    let room = room(&net);
+    let coupled = "[[coupling]]\nkind = \"agreement\"\nstrength = 1.0\n";
+    room.write("net.toml", format!("{net}{coupled}pairs = [[\"intent\", \"again\"]]\n"));
+    let train = ["train", "net.toml", "--out", "no", "--device", "cpu"];
+    room.run(&train).refused(78, &["\"intent\" has labels of sentences (pool)"]);
+    room.write("net.toml", format!("{net}{coupled}"));
+    room.run(&train).refused(78, &["agreement applies to no pair of tasks"]);
+}
+
 /// Ways of training are compared by spans, over sentences.
 #[test]
 fn sentences_are_compared_by_their_spans() {

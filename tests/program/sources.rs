@@ -385,6 +385,10 @@ fn a_run_of_several_sources_goes_on_from_its_files() {
 #[test]
 fn what_sources_cannot_be_is_refused() {
     let room = room(SOURCES);
+    room.write("tokens.conll", "a\tX\n");
+    let tokens = SOURCES.replace("first.csv", "tokens.conll");
+    room.write("tokens.toml", format!("{tokens}{NET}"));
+    room.run(&["train", "tokens.toml"]).refused(78, &["tokens.conll is a file of sentences"]);
     let whole = format!("{SOURCES}{NET}");
     let refused = |text: &str, overrides: &[&str], words: &[&str]| {
         let overrides: Vec<String> = overrides.iter().map(|o| o.to_string()).collect();
