@@ -13,7 +13,7 @@ use crate::model::file::{self, Model};
 use crate::objective::Objective;
 use crate::run::apply::evaluate::Measured;
 use crate::run::apply::judge::task_points;
-use crate::run::apply::stored::apply_to_pieces;
+use crate::run::apply::stored::{apply_to_pieces, check_schema};
 use crate::run::checkpoint::newest;
 use crate::run::directory::data_hashes::{data_hashes, difference};
 use crate::run::job::Done;
@@ -84,12 +84,7 @@ pub fn again(
     check_hashes(run, &parts)?;
     let model = file::load(run)?;
     let plan = Plan::new(files.config.clone(), parts)?;
-    if model.schema != plan.parts.schema {
-        let found = "its columns, scaling or class names are not those that the data makes now";
-        return Err(Fault::data(run.join("model").display(), found)
-            .hint("give back the files and settings of the run")
-            .into());
-    }
+    check_schema(run, &model, &plan.parts.schema)?;
     let (close, _) = close_part(&plan.parts);
     let (mut seen, mut all) = (None, Vec::new());
     for (part, data) in plan.parts.there() {

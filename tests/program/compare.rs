@@ -392,6 +392,13 @@ fn a_comparison_that_goes_on_trusts_nothing() {
     copy("lost");
     fs::remove_dir_all(room.path("lost/separate-1/best/b")).unwrap();
     go_on("lost").refused(66, &["lost/separate-1: has lost the best model of \"b\""]);
+    // A model whose columns are scaled otherwise, as another version may have made it.
+    copy("scaled");
+    let schema = "scaled/configured-1/model/schema.json";
+    let mut value: Value = serde_json::from_str(&room.text(schema)).unwrap();
+    value["input"]["columns"][0]["offset"] = 0.123.into();
+    room.write(schema, value.to_string());
+    go_on("scaled").refused(65, &["configured-1/model: its columns, scaling or class names"]);
     // A packed network without a checkpoint begins with the weights that it began with.
     copy("anew");
     let mut summary = document(&room, "anew");

@@ -206,7 +206,7 @@ fn measured(ways: &[Way], call: &Call) -> Result<Comparison> {
             };
             check_data(run, &parts.hashes)?;
             let machine = call.machine(run.config.train.precision)?;
-            let (own, notes) = samples(&run.path, &run.config, &data, machine)?;
+            let (own, notes) = samples(&run.path, &run.config, (&parts.schema, &data), machine)?;
             notes.iter().for_each(|(_, note)| call.console.note(note));
             let own: Vec<Sample> =
                 own.into_iter().zip(&tasks).filter(|(_, meant)| **meant).map(|(s, _)| s).collect();

@@ -15,7 +15,7 @@ use crate::cli::reading::read_data;
 use crate::cli::repeats::check_seed;
 use crate::config::{Config, TaskKind, read, write};
 use crate::data::load::route;
-use crate::data::{Dataset, Part};
+use crate::data::{Dataset, Part, Schema};
 use crate::fault::{Exit, Fault, quoted};
 use crate::model::file;
 use crate::model::graph::Owner;
@@ -242,7 +242,8 @@ fn run(mut members: Members, config: &Config, layout: &Layout) -> Result<Option<
         return Err(Fault::config("data.split", message).hint("give data.test, or a share").into());
     };
     let machine = call.machine(config.train.precision)?;
-    let comparison = Measuring { members: &members, config, layout, machine }.all(part, &data)?;
+    let measuring = Measuring { members: &members, config, layout, schema: &parts.schema, machine };
+    let comparison = measuring.all(part, &data)?;
     let found = comparison.found();
     let (mut document, text) = (found.json(), found.text());
     members.save(json!({"found": document}))?;
@@ -262,6 +263,7 @@ struct Measuring<'c> {
     members: &'c Members<'c>,
     config: &'c Config,
     layout: &'c Layout,
+    schema: &'c Schema,
     machine: &'c Machine,
 }
 
@@ -304,7 +306,7 @@ impl Measuring<'_> {
             for (number, task) in own {
                 let path = self.members.directory(number);
                 let config = &self.members.members[number].config;
-                let (found, notes) = samples(&path, config, data, self.machine)?;
+                let (found, notes) = samples(&path, config, (self.schema, data), self.machine)?;
                 self.tell(&path, name, &notes)?;
                 found
                     .into_iter()

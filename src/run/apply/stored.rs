@@ -1,8 +1,11 @@
 //! A stored model on an engine, with one data set.
 
+use std::path::Path;
+
 use anyhow::Result;
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Schema};
+use crate::fault::Fault;
 use crate::model::file::Model;
 use crate::model::network::Network;
 use crate::objective::Objective;
@@ -21,6 +24,22 @@ pub struct Applied {
     engine: Box<dyn Engine>,
     /// Whether all weights are finite. If not, results that are not finite are no error.
     is_finite: bool,
+}
+
+/// Checks that the columns of data are encoded as a model knows them. What is read by the settings of
+/// a run is so, unless the files have changed or another version of tandem trained it.
+///
+/// # Errors
+/// 65 if they are not.
+pub fn check_schema(run: &Path, model: &Model, schema: &Schema) -> Result<(), Fault> {
+    if model.schema == *schema {
+        return Ok(());
+    }
+    let found = "its columns, scaling or class names are not those that the data makes now";
+    Err(Fault::data(run.join("model").display(), found).hint(
+        "give back the files and settings of the run; what another version of tandem has trained \
+         is to be trained again",
+    ))
 }
 
 /// Rows that are on the device at a time where the data is not uploaded as a whole.

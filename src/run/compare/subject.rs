@@ -7,10 +7,11 @@ use anyhow::Result;
 
 use super::sample::Sample;
 use crate::config::{Config, KeepBest};
-use crate::data::{Dataset, Part, Parts};
+use crate::data::{Dataset, Part, Parts, Schema};
 use crate::fault::Fault;
 use crate::model::file::{self, Model};
 use crate::run::apply::favourites::{self, StandIns};
+use crate::run::apply::stored::check_schema;
 use crate::run::apply::together::{Predictor, Union};
 use crate::run::machine::Machine;
 
@@ -33,18 +34,19 @@ fn models(run: &Path, config: &Config) -> Result<(Vec<Model>, Union, StandIns)> 
     Ok((models, Union::ByTask, notes))
 }
 
-/// The labels and predictions of each task of a run with these settings on a part, and lines about
-/// models that stand in for others.
+/// The labels and predictions of each task of a run with these settings on a part of data that has
+/// this schema, and lines about models that stand in for others.
 ///
 /// # Errors
 /// 66 or 65 if a model cannot be read, or the data does not fit it; those of the engine.
 pub fn samples(
     run: &Path,
     config: &Config,
-    data: &Dataset,
+    (schema, data): (&Schema, &Dataset),
     machine: &Machine,
 ) -> Result<(Vec<Sample>, StandIns)> {
     let (models, union, notes) = models(run, config)?;
+    models.iter().try_for_each(|model| check_schema(run, model, schema))?;
     let mut predictor = Predictor::new(&models, union, data, machine)?;
     let logits = predictor.logits(data)?;
     let model = models.first().ok_or_else(|| Fault::missing(run.display(), "has no model"))?;
