@@ -133,15 +133,14 @@ fn check_table(path: &str, table: &Table, keys: &Keys, known: &[Keys]) -> Result
 /// The fault of `key`, which the table `path` with these `keys` does not have.
 fn unknown(path: &str, key: &str, keys: &Keys, known: &[Keys]) -> Fault {
     let (nearest, score) = nearest(path, key, keys, known);
-    let hint = match score >= ALIKE {
+    // A key may be known there beside others that are not.
+    let hint = match score >= ALIKE && nearest != join(path, key) {
         // What a column can be told is not what other tables can.
         true if keys.table == "feature.NAME" => {
             format!("did you mean {nearest}? known here: {}", keys.keys.join(", "))
         }
         true => format!("did you mean {nearest}?"),
-        false => {
-            format!("the nearest known key is {nearest}; known here: {}", keys.keys.join(", "))
-        }
+        false => format!("known here: {}", keys.keys.join(", ")),
     };
     Fault::config(&join(path, key), "unknown key").hint(hint)
 }

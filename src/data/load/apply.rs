@@ -45,7 +45,15 @@ fn apply_with_some_labels(schema: &Schema, raw: &Raw) -> anyhow::Result<Dataset>
             .into());
     }
     check_indices(schema.reading.indices, raw)?;
-    let raw = &*with_optional(schema, raw);
+    let whole = with_optional(schema, raw);
+    if let Cow::Owned(_) = whole {
+        // What may be missing is not listed as what the file has.
+        let optional = &schema.reading.optional;
+        let needed = schema.feature_names().into_iter();
+        let needed = needed.filter(|name| !optional.iter().any(|other| other == name));
+        check_there(raw, &needed.collect::<Vec<&str>>())?;
+    }
+    let raw = &*whole;
     check_there(raw, &schema.feature_names())?;
     let targets = schema.target_names();
     if !targets.iter().any(|name| raw.column(name).is_some()) {

@@ -379,7 +379,7 @@ impl Draft<'_> {
             let what = if task.spread.is_empty() {
                 "are labels of too few rows to be learnt"
             } else {
-                "are no numbers"
+                "are no numbers: correct them in the file, or they count as not labelled"
             };
             writeln!(out, "# {} of these texts {what}.", task.rare.len())?;
         }

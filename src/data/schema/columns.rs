@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::config::SPAN;
+use crate::config::{SENTENCE, SPAN};
 use crate::data::table::raw::Raw;
 use crate::data::value::alike::Lookup;
 use crate::data::{Column, Encoding};
@@ -220,7 +220,16 @@ fn columns_of(raw: &Raw, labels: &[&str]) -> String {
     let known: HashSet<&str> = raw.names.iter().map(String::as_str).collect();
     let first: HashSet<&str> = labels.iter().copied().collect();
     let labels = labels.iter().copied().filter(|name| known.contains(name));
-    let others = raw.names.iter().map(String::as_str).filter(|name| !first.contains(name));
+    // What is made of the words of sentences is in no file.
+    let has_tokens = known.contains(SPAN);
+    let is_made = |name: &str| {
+        let of_word = name.rsplit_once('.').filter(|(word, _)| known.contains(word));
+        let made = ["lower", "shape", "prefix", "suffix"];
+        [SENTENCE, SPAN].contains(&name)
+            || of_word.is_some_and(|(_, piece)| made.iter().any(|made| piece.starts_with(made)))
+    };
+    let others = raw.names.iter().map(String::as_str);
+    let others = others.filter(|name| !first.contains(name) && !(has_tokens && is_made(name)));
     let names: Vec<String> = labels.chain(others).map(String::from).collect();
     if names.len() <= MOST_NAMED {
         return some(&names);
