@@ -229,7 +229,7 @@ fn columns_of(raw: &Raw, labels: &[&str]) -> String {
             || of_word.is_some_and(|(_, piece)| made.iter().any(|made| piece.starts_with(made)))
     };
     let others = raw.names.iter().map(String::as_str);
-    let others = others.filter(|name| !first.contains(name) && !(has_tokens && is_made(name)));
+    let others = others.filter(|name| !(first.contains(name) || has_tokens && is_made(name)));
     let names: Vec<String> = labels.chain(others).map(String::from).collect();
     if names.len() <= MOST_NAMED {
         return some(&names);
