@@ -27,9 +27,11 @@ pub mod text;
 pub mod run {
     #[path = "../../src/run/checkpoint/mod.rs"]
     pub mod checkpoint;
-    /// The part of the module `train` that a checkpoint stores.
+    /// The parts of the module `train` that a checkpoint stores.
     #[path = "."]
     pub mod train {
+        #[path = "../../src/run/train/conflict.rs"]
+        pub mod conflict;
         #[path = "../../src/run/train/loss_scale.rs"]
         pub mod loss_scale;
         #[path = "../../src/run/train/sums.rs"]

@@ -227,6 +227,14 @@ fn imports_go_down_only() {
     assert!(imported > 100, "{imported} imports seen");
 }
 
+/// The file of the module that an import names, such as `data::table::raw::Raw;`: the last part
+/// that is a file of its own and no folder.
+fn file_of(src: &Path, import: &str) -> Option<String> {
+    let parts: Vec<&str> = import.split("::").map(|part| part.trim_end_matches(';')).collect();
+    let file = |count: usize| format!("{}.rs", parts[..count].join("/"));
+    (1..=parts.len()).rev().map(file).find(|file| src.join(file).is_file())
+}
+
 /// The files that the fuzz crate includes import nothing that it does not include.
 #[test]
 fn the_fuzz_crate_includes_all_files_that_it_needs() {
@@ -246,9 +254,13 @@ fn the_fuzz_crate_includes_all_files_that_it_needs() {
         sources(&root.join("src"), "").into_iter().filter(|file| built(file)).collect();
     assert!(files.len() > 20, "{files:?}");
     for file in &files {
-        for (_, to) in
-            imports(file, &code(&std::fs::read_to_string(root.join("src").join(file)).unwrap()))
-        {
+        let text = code(&std::fs::read_to_string(root.join("src").join(file)).unwrap());
+        for to in text.lines().filter_map(|line| line.trim().strip_prefix("use crate::")) {
+            if let Some(needed) = file_of(&root.join("src"), to) {
+                assert!(files.contains(&needed), "fuzz/src/lib.rs does not build src/{needed}");
+            }
+        }
+        for (_, to) in imports(file, &text) {
             assert!(
                 files.iter().any(|f| room(f) == to),
                 "src/{file} imports {to}, which fuzz/src/lib.rs does not build"
