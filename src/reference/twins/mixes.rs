@@ -104,9 +104,9 @@ fn unpool<T: Real>(
         *sum += match mix.pool {
             pool::MAX => {
                 // The first of the largest values: most rows find a larger one next to them.
-                let is_first = (first..r).rev().all(|row| value(r) > value(row));
-                let is_largest = (r + 1..=r + behind).all(|row| value(row) <= value(r));
-                if is_first && is_largest { delta } else { T::of(0.0) }
+                let is_best = (first..r).rev().all(|row| value(r) > value(row))
+                    && (r + 1..=r + behind).all(|row| value(row) <= value(r));
+                if is_best { delta } else { T::of(0.0) }
             }
             _ => delta / T::of((before + behind + 1) as f64),
         };
