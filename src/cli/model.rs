@@ -11,6 +11,7 @@ use super::flags::{Common, Weights};
 use super::signals::Signals;
 use crate::data::encode::applied::{ColumnCounts, MatchReport};
 use crate::data::load::door::{chunk_with, chunks_of, load_with};
+use crate::data::look::summary::unseen_phrase;
 use crate::data::read::chunks::Chunks;
 use crate::data::read::glob::expand;
 use crate::data::{Column, Dataset, Schema, Target};
@@ -66,11 +67,7 @@ pub(super) fn evaluate(
     for (head, [unseen, labels]) in
         model.network.tasks.iter().zip(&unseen).filter(|(_, n)| n[0] > 0)
     {
-        console.note(&format!(
-            "labels of {} that training does not have, which count as not found: {unseen} of \
-             {labels}",
-            head.name
-        ));
+        console.note(&format!("{}{unseen} of {labels}", unseen_phrase(&head.name)));
     }
     let measured = applied.evaluate(&model.network, &Objective::plain(&model.network))?;
     let evaluation = Evaluation {

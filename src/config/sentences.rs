@@ -103,6 +103,12 @@ impl Sentences {
         names.extend(self.shape.then(|| format!("{word}.shape")));
         names
     }
+
+    /// Whether a column is one of [`Sentences::derived`], of the token or of its predicate.
+    pub fn is_derived(&self, column: &str) -> bool {
+        let own = column.strip_prefix("predicate.").unwrap_or(column);
+        self.derived().iter().any(|derived| derived == own)
+    }
 }
 
 /// Why keys about sentences mean nothing elsewhere.

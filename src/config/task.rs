@@ -114,7 +114,7 @@ struct Statement {
     rows: RowKind,
 }
 
-/// What rows are.
+/// The kinds of rows that a task may have.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum RowKind {
     /// No tokens.
@@ -126,7 +126,7 @@ pub(super) enum RowKind {
 }
 
 impl RowKind {
-    /// What the rows of such sentences are.
+    /// The kind of the rows that files with such settings have.
     pub(super) fn of(sentences: Option<&Sentences>) -> RowKind {
         match sentences.map(|sentences| sentences.predicate.is_some()) {
             None => RowKind::Others,

@@ -99,7 +99,8 @@ fn a_tree_of_universal_dependencies() {
     assert_eq!(column(&tree, "sent_id"), ["s1", "s1", "s1", "s1", "s2"]);
     // A document goes on up to the next one, and a paragraph up to the next of either.
     assert_eq!(column(&tree, "newdoc id"), ["d1"; 5]);
-    let more = "# newpar id = p\n1\ta\t_\t_\t_\t_\t0\t_\t_\t_\n\n# newdoc id = d2\n1\tb\t_\t_\t_\t_\t0\t_\t_\t_\n";
+    let leaf = |word: &str| format!("1\t{word}\t_\t_\t_\t_\t0\t_\t_\t_\n");
+    let more = format!("# newpar id = p\n{}\n# newdoc id = d2\n{}", leaf("a"), leaf("b"));
     let tree = conllu(format!("{TREE}{more}"));
     assert_eq!(column(&tree, "newdoc id")[4..], ["d1", "d1", "d2"]);
     assert_eq!(column(&tree, "newpar id")[4..], ["", "p", ""]);

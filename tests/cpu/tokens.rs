@@ -251,8 +251,8 @@ fn windows_in_segments() {
     }
 }
 
-/// Where rows are on their way to the device, a sentence has no neighbours of another one that stood
-/// there before.
+/// Where rows are on their way to the device, a sentence has no neighbours of another one that
+/// stood there before.
 #[test]
 fn streamed_sentences_equal_those_on_the_device() {
     let rest: String = TABLES.split("[task.mean]").next().unwrap().to_owned();

@@ -31,7 +31,7 @@ pub(super) struct Comparison {
     pub(super) part: Part,
     /// Its number of rows.
     pub(super) rows: usize,
-    /// What is resampled, "rows" or "sentences", and their number.
+    /// The word for what is resampled, "rows" or "sentences", and the number of these.
     pub(super) units: (&'static str, usize),
     /// The seeds, in the order of the samples.
     pub(super) seeds: Vec<u64>,
@@ -112,8 +112,8 @@ impl Found<'_> {
         let sentences = self.sentences().join("\n");
         let resamplings = self.differences.iter().map(|(_, found)| found.resamplings).max();
         format!(
-            "{}\n{sentences}\nmeasured on the {} {unit} of the {} part; {}; differences in percent, \
-             + is better, with 95 % intervals by {} resamplings of {unit} and seeds",
+            "{}\n{sentences}\nmeasured on the {} {unit} of the {} part; {}; differences in \
+             percent, + is better, with 95 % intervals by {} resamplings of {unit} and seeds",
             columns(&lines),
             units.1,
             named(*part),

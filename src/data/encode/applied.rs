@@ -26,7 +26,7 @@ pub struct MatchReport {
     pub passed_over: Vec<String>,
     /// Features that occur in no row, if the file names only values that occur.
     pub absent: Vec<String>,
-    /// What was noticed when the files were read.
+    /// Notices from the reading of the files.
     pub files: Vec<String>,
     /// Features that the file lacks, as a source of the training data did: their cells are blank.
     pub lacking: Vec<String>,

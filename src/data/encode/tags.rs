@@ -18,7 +18,7 @@ pub fn parts(tag: &str) -> (char, &str) {
     }
 }
 
-/// Whether a span ends between two tags, as conlleval finds them.
+/// A span ends between these two tags, as conlleval finds spans.
 pub fn ends((before, of): (char, &str), (now, kind): (char, &str)) -> bool {
     match (before, now) {
         ('O', _) => false,
@@ -27,7 +27,7 @@ pub fn ends((before, of): (char, &str), (now, kind): (char, &str)) -> bool {
     }
 }
 
-/// Whether a span begins with the second of two tags, as conlleval finds them.
+/// A span begins with the second of these two tags, as conlleval finds spans.
 pub fn begins((before, of): (char, &str), (now, kind): (char, &str)) -> bool {
     match (before, now) {
         (_, 'O') => false,
@@ -36,7 +36,7 @@ pub fn begins((before, of): (char, &str), (now, kind): (char, &str)) -> bool {
     }
 }
 
-/// Whether a scheme lets one tag follow another. Before and behind a sentence there is [`OUTSIDE`].
+/// A scheme lets the second of two tags follow the first. Before and behind a sentence there is [`OUTSIDE`].
 pub fn may_follow(scheme: Scheme, (before, of): (char, &str), (now, kind): (char, &str)) -> bool {
     let goes_on = |now: char| now == 'I' || now == 'E';
     let is_inside = matches!(before, 'B' | 'I');
@@ -101,7 +101,8 @@ pub fn settle(
         };
         notices.push(format!(
             "labels of task {name}: {} places in {spans} spans of training break the scheme {}, \
-             the first in {}: {} before {}; no such sequence is ever predicted (task.{name}.scheme)",
+             the first in {}: {} before {}; no such sequence is ever predicted \
+             (task.{name}.scheme)",
             broken().count(),
             quoted(&scheme.to_string()),
             raw.locate(*row as usize),

@@ -252,8 +252,8 @@ impl<'t> Roles<'t> {
         Ok(all)
     }
 
-    /// Fits each column that may be a feature on the rows `sample` of `table`. Columns of an array of
-    /// labels are none.
+    /// Fits each column that may be a feature on the rows `sample` of `table`. Columns of an array
+    /// of labels are none.
     ///
     /// # Errors
     /// 65 if a cell does not fit its column; 78 if no column is left, or settings name a column of
@@ -267,9 +267,6 @@ impl<'t> Roles<'t> {
     ) -> anyhow::Result<FittedFeatures> {
         let (mut all, by_name) = (FittedFeatures::default(), ByName::new(table));
         let is_today = self.data.version >= Version::V0_2;
-        let derived = self.data.sentences.as_ref().map_or_else(Vec::new, Sentences::derived);
-        let derived: Vec<String> =
-            derived.into_iter().flat_map(|name| [format!("predicate.{name}"), name]).collect();
         for (feature, meaning) in self.features.iter().zip(&meanings.features) {
             let Some(view) = by_name.view(&feature.column, &meaning.missing) else { continue };
             let view = view.written(meaning.notation, meaning.order);
@@ -292,7 +289,8 @@ impl<'t> Roles<'t> {
                 continue;
             }
             // Pieces of words are no numbers: "3." and "3" are two of them.
-            let is_word = derived.contains(&feature.column);
+            let sentences = self.data.sentences.as_ref();
+            let is_word = sentences.is_some_and(|s| s.is_derived(&feature.column));
             let meaning_today = Some(meaning).filter(|_| is_today && !is_word);
             let (fitted, notice) =
                 fit::fit(&view, sample, feature, meaning_today, self.data.version)?;

@@ -22,6 +22,11 @@ pub struct Labelled {
     pub unseen: usize,
 }
 
+/// The beginning of a notice about labels of a task that no training row has.
+pub fn unseen_phrase(task: &str) -> String {
+    format!("labels of {task} that training does not have, which count as not found: ")
+}
+
 /// The numbers of labelled rows, ordered by task, column and part.
 pub fn label_summary(parts: &Parts) -> Vec<Labelled> {
     let columns = parts

@@ -131,12 +131,10 @@ impl Schema {
         columns.iter().map(|column| column.name.as_str()).collect()
     }
 
-    /// Whether a column is made of the words of sentences, such as `form.lower`, or
-    /// `predicate.form.lower`; its cells are never blank.
+    /// A column is made of the words of sentences, as `form.lower` and `predicate.form.lower` are;
+    /// its cells are never blank.
     pub fn is_of_words(&self, column: &Column) -> bool {
-        let Some(sentences) = &self.reading.sentences else { return false };
-        let name = column.name.strip_prefix("predicate.").unwrap_or(&column.name);
-        sentences.derived().iter().any(|derived| derived == name)
+        self.reading.sentences.as_ref().is_some_and(|sentences| sentences.is_derived(&column.name))
     }
 }
 

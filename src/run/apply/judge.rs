@@ -72,7 +72,7 @@ pub fn truths<'a>(
     network.tasks.iter().enumerate().map(truth)
 }
 
-/// What is found of the tags of a sentence.
+/// Counts of the tags of a sentence that are found.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OfSentence {
     /// Number of tokens with a label.
@@ -230,7 +230,7 @@ impl<'a> Truth<'a> {
         Decoder::new(&self.head.classes, scheme).decode_all(tokens, self.logits)
     }
 
-    /// What is found of the tags of each sentence, as they are predicted. A token without a label,
+    /// The tags of each sentence that are found, as they are predicted. A token without a label,
     /// or of weight zero, is outside of all spans.
     pub fn of_sentences(&self) -> Vec<OfSentence> {
         let (decoded, labels) = (self.decoded(), &self.labels[0]);

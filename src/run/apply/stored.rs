@@ -26,8 +26,8 @@ pub struct Applied {
     is_finite: bool,
 }
 
-/// Checks that the columns of data are encoded as a model knows them. What is read by the settings of
-/// a run is so, unless the files have changed or another version of tandem trained it.
+/// Checks that the columns of data are encoded as a model knows them. What is read by the settings
+/// of a run is so, unless the files have changed or another version of tandem trained it.
 ///
 /// # Errors
 /// 65 if they are not.

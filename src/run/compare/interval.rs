@@ -64,7 +64,8 @@ pub struct Compared {
 
 /// Compares a way of training with another one, `base`. `higher` says of each task whether higher
 /// values are better; `units` is the number of rows of the part, or of its sentences where rows are
-/// tokens; `seed` keys the resampling. The samples of both are of the same tasks and seeds, in the same order.
+/// tokens; `seed` keys the resampling. The samples of both are of the same tasks and seeds, in the
+/// same order.
 pub fn compare(
     base: &Samples,
     other: &Samples,

@@ -83,7 +83,7 @@ impl Sample {
             let label = |row: u32| labels[row as usize];
             let number = |row: u32| f64::from(f32::from_bits(label(row)));
             let pair = |row: u32| match head.kind {
-                TaskKind::Multiclass => {
+                TaskKind::Multiclass | TaskKind::Tags => {
                     let of_row = &logits[row as usize * outputs..][..outputs];
                     let class = multiclass::first_largest(of_row) as u32;
                     (1.0, f64::from(u8::from(class == label(row))))
@@ -97,7 +97,6 @@ impl Sample {
                     (back(number(row)), back(f64::from(logit(row, column))))
                 }
                 TaskKind::Count => (number(row), f64::from(logit(row, column))),
-                TaskKind::Tags => unreachable!("spans are those of sentences"),
             };
             let weight =
                 |row: u32| data.weights.as_ref().map_or(1.0, |w| f64::from(w[row as usize]));

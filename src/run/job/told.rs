@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::data::look::summary::{Labelled, label_summary};
+use crate::data::look::summary::{Labelled, label_summary, unseen_phrase};
 use crate::data::{Column, Dataset, Input, Part, Parts};
 
 /// Sentences about the columns of the data, what was noticed in them, and how many rows have a
@@ -51,13 +51,7 @@ fn told_of_unseen(labelled: &[Labelled]) -> Option<String> {
     let some = labelled.iter().filter(|l| l.unseen > 0);
     let some: Vec<String> =
         some.map(|l| format!("{} {} of {}", l.part.name(), l.unseen, l.labelled)).collect();
-    (!some.is_empty()).then(|| {
-        format!(
-            "labels of {} that training does not have, which count as not found: {}",
-            labelled[0].task,
-            some.join(", ")
-        )
-    })
+    (!some.is_empty()).then(|| unseen_phrase(&labelled[0].task) + &some.join(", "))
 }
 
 /// How many columns there are of each type, and how many inputs they make; the names of each type.

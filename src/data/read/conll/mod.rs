@@ -171,14 +171,14 @@ impl Table {
         self.passed = [0, 1].map(|i| self.passed[i] + parser.passed[i]);
         let taken = [
             "one ({} such); with \" = \" in it, it would be a comment",
-            "a comment ({} such), since no token stands before it; cells of tokens have tabs between",
+            "a comment ({} such), since no token stands before it; tabs would make it a token",
         ];
         for (Doubtful { count, first }, taken) in parser.doubtful.iter().zip(taken) {
             if *count > 0 {
                 let taken = taken.replace("{}", &count.to_string());
                 self.notes.push(format!(
-                    "{first}: a line of as many cells as a token begins with \"# \" and is taken for \
-                     {taken}"
+                    "{first}: a line of as many cells as a token begins with \"# \" and is taken \
+                     for {taken}"
                 ));
             }
         }

@@ -242,7 +242,7 @@ impl Row<'_> {
         }
     }
 
-    /// What is made of a word, in columns whose names begin with `before`.
+    /// The features that are made of a word, in columns whose names begin with `before`.
     fn word(&mut self, before: &str, word: &str) {
         let known = Arc::clone(&self.rows.sentences);
         let Sentences { word: name, affixes, shape: has_shape, .. } = &*known;

@@ -45,7 +45,7 @@ pub struct Parser<'s> {
     keeps_lines: bool,
     /// Cells of a line, once it is known.
     width: Option<usize>,
-    /// Whether the cells of the first token have tabs between.
+    /// The first token had tabs between its cells; `None` before it.
     tabs: Option<bool>,
     /// Names of the columns that the file has.
     names: Vec<String>,
@@ -75,8 +75,8 @@ impl Doubtful {
     }
 }
 
-/// Whether the line of a CoNLL file is a token, given the number of cells that lines have, and
-/// whether there are tabs between.
+/// The test for tokens among the lines of a CoNLL file. `width` is the number of cells that lines
+/// have, and `tabs` says whether tabs stand between.
 pub fn is_token(line: &str, begun: bool, width: Option<usize>, tabs: Option<bool>) -> bool {
     if !line.starts_with('#') || begun {
         return true;
