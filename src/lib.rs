@@ -84,5 +84,6 @@ pub mod report;
 pub mod rng;
 pub mod run;
 pub mod schedule;
+pub mod search;
 pub mod step;
 pub mod text;

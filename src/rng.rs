@@ -31,6 +31,8 @@ pub enum Purpose {
     Resample = 9,
     /// The order of a source's rows, and their places in an epoch; stream = epoch and source.
     Source = 10,
+    /// The settings that a search tries; stream = what is drawn.
+    Search = 11,
 }
 
 /// The finaliser of SplitMix64.

@@ -1,5 +1,8 @@
 //! A run of the command line: from flags to a job, with a console that listens.
 
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use indicatif::ProgressBar;
 
@@ -9,7 +12,8 @@ use super::reading::read_data;
 use super::report;
 use super::result;
 use super::signals::Signals;
-use crate::config::{Config, Precision};
+use crate::config::{Activation, Config, Data, Precision, Task};
+use crate::data::Parts;
 use crate::fault::Exit;
 use crate::measure::profile::against_ceilings;
 use crate::model::file::{self, Model};
@@ -44,6 +48,26 @@ pub(super) struct Call<'a> {
     pub(super) console: &'a Console,
     pub(super) signals: &'a Signals,
     job: Job,
+    /// What holds where the runs are those of a search.
+    search: Option<OfSearch>,
+}
+
+/// What runs of a search have in common.
+#[derive(Default)]
+struct OfSearch {
+    /// Whether runs see the test part.
+    shows_test: Cell<bool>,
+    /// The data of the last run.
+    kept: RefCell<Option<Kept>>,
+    /// Lines that were told already.
+    lines: RefCell<BTreeSet<String>>,
+}
+
+/// Data, and the settings that it was read by.
+struct Kept {
+    data: Data,
+    tasks: Vec<Task>,
+    parts: Parts,
 }
 
 impl<'a> Call<'a> {
@@ -64,12 +88,54 @@ impl<'a> Call<'a> {
         job.steps_per_submission = args.steps_per_submission.map(|n| n as usize);
         job.retries = args.retry_device;
         job.profile = args.profile;
-        Call { args, console, signals, job }
+        Call { args, console, signals, job, search: None }
+    }
+
+    /// The runs of a search: they do without the test part, data is read once, and lines that many
+    /// of them have are told once.
+    pub(super) fn of_search(self) -> Call<'a> {
+        Call { search: Some(OfSearch::default()), ..self }
+    }
+
+    /// From now on runs of a search see the test part.
+    pub(super) fn show_test(&self) {
+        if let Some(search) = &self.search {
+            search.shows_test.set(true);
+            search.kept.take();
+        }
+    }
+
+    /// The data of a configuration, as its runs see it.
+    pub(super) fn parts(&self, config: &Config) -> Result<Parts> {
+        let is_cached = self.args.data_cache == DataCache::On;
+        let read = || -> Result<Parts> {
+            let parts = read_data(config, is_cached, self.console)?;
+            let is_hidden = self.search.as_ref().is_some_and(|search| !search.shows_test.get());
+            Ok(if is_hidden { Parts { test: None, ..parts } } else { parts })
+        };
+        let Some(OfSearch { kept, .. }) = &self.search else { return read() };
+        // What a task learns with is nothing that its labels are read by.
+        let of_labels = |task: &Task| Task {
+            layers: Vec::new(),
+            activation: Activation::Relu,
+            dropout: 0.0,
+            weight: 1.0,
+            ..task.clone()
+        };
+        let tasks: Vec<Task> = config.tasks.iter().map(of_labels).collect();
+        let mut kept = kept.borrow_mut();
+        if let Some(same) = kept.as_ref().filter(|k| k.data == config.data && k.tasks == tasks) {
+            return Ok(same.parts.clone());
+        }
+        let parts = read()?;
+        *kept = Some(Kept { data: config.data.clone(), tasks, parts: parts.clone() });
+        Ok(parts)
     }
 
     /// The console as a listener.
-    pub(super) fn front(&self) -> Front<'a> {
-        Front { console: self.console, signals: self.signals, bar: None }
+    pub(super) fn front(&self) -> Front<'_> {
+        let told = self.search.as_ref().map(|search| &search.lines);
+        Front { console: self.console, signals: self.signals, bar: None, told }
     }
 
     /// The machine, opened when it is first wanted.
@@ -92,6 +158,18 @@ impl<'a> Call<'a> {
         self.run(config, place, initial, false)
     }
 
+    /// Begins a run, or goes on with one, and tells another listener of it.
+    pub(super) fn run_for(
+        &self,
+        config: Config,
+        place: Place,
+        listener: &mut dyn Listener,
+    ) -> Result<Done> {
+        let parts = self.parts(&config)?;
+        self.signals.keep(true);
+        self.job.run(config, parts, place, None, listener)
+    }
+
     /// Goes on with a run. It holds its directory already, so that a signal while data is read
     /// does not end the program at once.
     pub(super) fn resume(&self, config: Config, place: Place) -> Result<Done> {
@@ -111,7 +189,7 @@ impl<'a> Call<'a> {
         }
         let begun = std::time::Instant::now();
         self.signals.keep(holds);
-        let parts = read_data(&config, args.data_cache == DataCache::On, console)?;
+        let parts = self.parts(&config)?;
         self.signals.keep(true);
         console.detail(&format!("data read in {:.2} s", begun.elapsed().as_secs_f64()));
         let from_model = |plan: &Plan| match &args.init_from {
@@ -129,7 +207,7 @@ impl<'a> Call<'a> {
             let importance = self.args.importance;
             let precision = done.plan.config.train.precision;
             let machine = importance.then(|| self.machine(precision)).transpose()?;
-            report::at_end(done, machine, self.console);
+            report::at_end(done, machine, self.console, self.search.is_some());
         }
         Ok(())
     }
@@ -171,6 +249,8 @@ pub(super) struct Front<'a> {
     console: &'a Console,
     signals: &'a Signals,
     bar: Option<ProgressBar>,
+    /// Lines that earlier runs of a search have told.
+    told: Option<&'a RefCell<BTreeSet<String>>>,
 }
 
 impl Listener for Front<'_> {
@@ -192,12 +272,17 @@ impl Listener for Front<'_> {
     }
 
     fn figures(&mut self, line: &str) {
-        if self.console.progress() == Progress::Plain {
+        if self.told.is_some() {
+            self.console.detail(line);
+        } else if self.console.progress() == Progress::Plain {
             self.console.note(line);
         }
     }
 
     fn note(&mut self, line: &str) {
+        if self.told.is_some_and(|told| !told.borrow_mut().insert(line.to_owned())) {
+            return;
+        }
         match &self.bar {
             Some(bar) => bar.suspend(|| self.console.note(line)),
             None => self.console.note(line),

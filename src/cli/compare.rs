@@ -1,8 +1,8 @@
 //! `compare`: does sharing help? A configuration beside separate networks and plain sharing, or
 //! runs that exist beside each other.
 
-mod runs;
-mod table;
+pub(super) mod runs;
+pub(super) mod table;
 mod trained;
 
 use std::path::PathBuf;

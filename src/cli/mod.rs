@@ -16,6 +16,7 @@ mod reading;
 mod repeats;
 mod report;
 mod result;
+mod search;
 mod sentences;
 mod shell;
 mod signals;
@@ -70,6 +71,9 @@ enum Verb {
     /// Does sharing help? A configuration beside separate networks and plain sharing, with
     /// intervals; or runs beside each other
     Compare(compare::CompareArgs),
+    /// Find settings on validation data; the best ones are trained from several seeds beside the
+    /// settings as they stand, and measured on the test part once
+    Search(search::SearchArgs),
     /// Print the metrics of each task for a model on labelled data
     Evaluate {
         /// A run directory, a model directory, or a .safetensors file beside its config.json
@@ -236,6 +240,7 @@ fn run(cli: Cli, console: &Console) -> Result<Option<Exit>> {
                 .map(|()| None)
         }
         Verb::Compare(args) => compare::compare(&args, common, console),
+        Verb::Search(args) => search::search(&args, common, console),
         Verb::Predict {
             model,
             data,

@@ -31,6 +31,36 @@ pub(super) fn train(config: Config, name: &str, count: usize, call: &Call) -> Re
     run(members)
 }
 
+/// Trains such a run in a directory within that of a search, or what is left of it; the exit if a
+/// signal stopped it.
+pub(super) fn train_into(
+    path: &Path,
+    config: &Config,
+    count: usize,
+    call: &Call,
+) -> Result<Option<Exit>> {
+    check_seed(config, count)?;
+    let is_there = path.join(Group::Repeats.settings()).is_file();
+    let parent = match is_there {
+        true => RunDirectory::open(path)?,
+        false => RunDirectory::create(Some(path), "repeats")?,
+    };
+    let mut members = members(config, parent, count, call);
+    match is_there {
+        true => members.take_over(Group::Repeats.tested(path, count), false)?,
+        false => {
+            members.save(json!({}))?;
+            members.save_settings(config)?;
+        }
+    }
+    let stopped = members.train(shown)?;
+    if stopped.is_none() {
+        let tasks = Summary::of(&members.shown).json("repeats");
+        members.save(json!({"tasks": tasks}))?;
+    }
+    Ok(stopped)
+}
+
 /// Goes on with such a run: networks that were trained are kept, the one under way goes on, the
 /// others begin.
 pub(super) fn go_on(path: &Path, count: usize, call: &Call) -> Result<Option<Exit>> {

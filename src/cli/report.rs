@@ -22,7 +22,7 @@ const NAME: &str = "report";
 
 /// Writes the page of a run that has ended. That it cannot be written is told and is no error: the
 /// run is whole without it. `machine` measures which columns matter.
-pub(super) fn at_end(done: &Done, machine: Option<&Machine>, console: &Console) {
+pub(super) fn at_end(done: &Done, machine: Option<&Machine>, console: &Console, is_of_many: bool) {
     let (run, begun) = (done.directory.path(), Instant::now());
     let written = || -> Result<PathBuf> {
         let mut tell = progress(console);
@@ -36,7 +36,12 @@ pub(super) fn at_end(done: &Done, machine: Option<&Machine>, console: &Console) 
     };
     match written() {
         Ok(path) => {
-            console.note(&format!("page: {}", path.display()));
+            let line = format!("page: {}", path.display());
+            if is_of_many {
+                console.detail(&line)
+            } else {
+                console.note(&line)
+            }
             console.detail(&format!("page made in {:.2} s", begun.elapsed().as_secs_f64()));
         }
         Err(error) => console.note(&format!("warning: {}: no page: {error:#}", run.display())),

@@ -5,8 +5,8 @@ use toml::{Table, Value};
 use super::keys::alike::{ALIKE, join, likeness};
 use super::keys::item::{Item, Result};
 use super::{
-    architecture, augment, balance, coupling, data, feature, image_files, optimizer, several,
-    source, task, tracking, train, trunk,
+    architecture, augment, balance, coupling, data, feature, image_files, optimizer, search,
+    several, source, task, tracking, train, trunk,
 };
 use crate::fault::Fault;
 
@@ -34,6 +34,7 @@ const ROOT: &[&str] = &[
     "optimizer",
     "train",
     "tracking",
+    "search",
 ];
 
 /// Every table with its keys.
@@ -63,6 +64,7 @@ pub fn known() -> Vec<Keys> {
         table("data.train", of_folder),
         table("data.train", of_listed),
         table("augment", augment::keys()),
+        table("search", search::keys()),
     ]
 }
 
@@ -78,7 +80,7 @@ pub(super) fn check(root: &Table) -> Result<()> {
     let [optimizer, train, balance, tracking, images, arrays, rest @ ..] = rest else {
         return Ok(());
     };
-    let [overlay, source, sampling, folder, listed, augment] = rest else { return Ok(()) };
+    let [overlay, source, sampling, folder, listed, augment, search] = rest else { return Ok(()) };
     let check = |path: &str, value: Option<&Value>, keys: &Keys| match value {
         Some(Value::Table(table)) => check_table(path, table, keys, &known),
         _ => Ok(()),
@@ -119,6 +121,7 @@ pub(super) fn check(root: &Table) -> Result<()> {
         ("train", train),
         ("tracking", tracking),
         ("augment", augment),
+        ("search", search),
     ];
     others.into_iter().try_for_each(|(section, keys)| check(section, root.get(section), keys))
 }

@@ -2,7 +2,7 @@
 //! each other. Each section reads itself.
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::Table;
 
@@ -12,9 +12,9 @@ use super::keys::item::Result;
 use super::keys::overrides;
 use super::keys::section::Section;
 use super::{
-    Architecture, Balance, Balancer, BatchSize, Config, Data, Sampling, Source, Task, TaskKind,
-    Train, Trunk, Version, architecture, augment, balance, coupling, data, feature, keys, known,
-    several, task, train,
+    Architecture, Balance, Balancer, BatchSize, Config, Data, Sampling, Search, Source, Task,
+    TaskKind, Train, Trunk, Version, architecture, augment, balance, coupling, data, feature, keys,
+    known, search, several, task, train,
 };
 use crate::fault::{Exit, Fault, address, quoted};
 
@@ -29,6 +29,15 @@ const MOST_MARKS: usize = 300_000;
 /// directory, so that a configuration and its data can be moved together and started from anywhere;
 /// those of overrides do the same.
 pub fn from_file(path: &Path, overrides: &[String]) -> anyhow::Result<Config> {
+    let (text, base) = text_of(path)?;
+    from_text(&text, &path.display().to_string(), &base, overrides)
+}
+
+/// The text of a configuration file, and the directory where its relative paths start.
+///
+/// # Errors
+/// 66 if it cannot be read; 78 if it is too long or no text.
+pub fn text_of(path: &Path) -> anyhow::Result<(String, PathBuf)> {
     let name = path.display().to_string();
     if let Some(fault) = address(&name, &name) {
         return Err(fault.into());
@@ -44,7 +53,7 @@ pub fn from_file(path: &Path, overrides: &[String]) -> anyhow::Result<Config> {
     let not_text =
         |_| Fault::config(&name, "is not UTF-8 text").hint("a configuration is a TOML file");
     let text = String::from_utf8(bytes).map_err(not_text)?;
-    from_text(&text, &name, path.parent().unwrap_or(Path::new("")), overrides)
+    Ok((text, path.parent().unwrap_or(Path::new("")).to_owned()))
 }
 
 /// Whether a configuration is short enough to be read, be it one from a file or one that will be
@@ -79,15 +88,31 @@ pub fn from_text(
     base: &Path,
     overrides: &[String],
 ) -> anyhow::Result<Config> {
+    Ok(with_search(text, name, base, overrides)?.0)
+}
+
+/// [`from_text`] with what `[search]` says; `None` where it is not there.
+///
+/// # Errors
+/// Those of [`from_text`].
+pub fn with_search(
+    text: &str,
+    name: &str,
+    base: &Path,
+    overrides: &[String],
+) -> anyhow::Result<(Config, Option<Search>)> {
+    Ok(config(laid_over(text, name, overrides)?, base)?)
+}
+
+/// A text as a table, with overrides laid over it.
+fn laid_over(text: &str, name: &str, overrides: &[String]) -> anyhow::Result<Table> {
     let mut table = text.parse::<Table>().map_err(|e| syntax(text, name, &e))?;
-    for spec in overrides {
-        overrides::apply(&mut table, spec)?;
-    }
-    Ok(config(table, base)?)
+    overrides.iter().try_for_each(|spec| overrides::apply(&mut table, spec))?;
+    Ok(table)
 }
 
 /// The whole configuration.
-fn config(table: Table, base: &Path) -> Result<Config> {
+fn config(table: Table, base: &Path) -> Result<(Config, Option<Search>)> {
     known::check(&table)?;
     let unnamed = if is_of_0_1(&table) { Version::V0_1 } else { Version::V0_2 };
     let mut root = Section::new("", table);
@@ -124,8 +149,9 @@ fn config(table: Table, base: &Path) -> Result<Config> {
     check_order(&data, &train)?;
     check_finished(&train, &balance)?;
     let tracking = read_section(&mut root, "tracking")?;
+    let search = search::search(&mut root, version, &tasks)?;
     root.finish()?;
-    Ok(Config {
+    let config = Config {
         data,
         augment,
         architecture,
@@ -136,7 +162,8 @@ fn config(table: Table, base: &Path) -> Result<Config> {
         optimizer,
         train,
         tracking,
-    })
+    };
+    Ok((config, search))
 }
 
 /// A section that depends on no other.

@@ -164,6 +164,11 @@ pub enum Select {
 }
 
 impl Select {
+    /// The value of `train.select`, as TOML.
+    pub fn toml(&self) -> String {
+        write_select(self)
+    }
+
     /// The figure that picks the model where nothing is said.
     pub fn default_of(version: Version) -> Select {
         if version == Version::V0_1 { Select::Mean } else { Select::RelativeLoss }
@@ -332,7 +337,7 @@ fn patience(tasks: &[Task]) -> impl Form<Patience> {
 
 /// `select`: `relative_loss`, `loss`, `mean`, `TASK.METRIC`, `TASK.loss`, or a table of the last
 /// two.
-fn select(version: Version, tasks: &[Task]) -> impl Form<Select> {
+pub(super) fn select(version: Version, tasks: &[Task]) -> impl Form<Select> {
     let read = move |item: Item| {
         if item.value.is_table() {
             return weighted(item, tasks);
@@ -345,7 +350,7 @@ fn select(version: Version, tasks: &[Task]) -> impl Form<Select> {
     (read, write_select)
 }
 
-fn write_select(select: &Select) -> String {
+pub(super) fn write_select(select: &Select) -> String {
     match select {
         Select::RelativeLoss => quote("relative_loss"),
         Select::Loss => quote("loss"),

@@ -8,4 +8,5 @@ pub mod directory;
 pub mod job;
 pub mod machine;
 pub mod metrics;
+pub mod search;
 pub mod train;

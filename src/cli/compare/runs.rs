@@ -1,14 +1,13 @@
 //! Runs that exist, beside each other.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Result;
 
 use super::CompareArgs;
 use super::table::{Arm, Comparison};
 use crate::cli::call::{Call, overrides};
-use crate::cli::flags::DataCache;
-use crate::cli::reading::read_data;
 use crate::config::{Config, read, write};
 use crate::data::Part;
 use crate::fault::{Exit, Fault, quoted};
@@ -141,7 +140,7 @@ pub(super) fn compare(paths: &[PathBuf], asked: &CompareArgs, call: &Call) -> Re
     }
     ways.iter_mut().for_each(|way| way.runs.sort_by_key(|run| run.config.train.seed));
     check_seeds(&ways)?;
-    let found = measured(&ways, call)?;
+    let found = measured(&ways, call, None)?;
     let found = found.found();
     let console = call.console;
     if console.json { console.result_json(&found.json()) } else { console.result(&found.text()) }
@@ -176,9 +175,29 @@ fn check_seeds(ways: &[Way]) -> Result<(), Fault> {
     }
 }
 
-/// Measures all runs on the part that they have in common.
-fn measured(ways: &[Way], call: &Call) -> Result<Comparison> {
-    let cached = call.args.data_cache == DataCache::On;
+/// Compares ways of training with the first of them on a part of the data; each has a name and
+/// runs of the same seeds.
+///
+/// # Errors
+/// 66 or 65 if a run cannot be read, or is not of the data and the tasks of the first.
+pub(in crate::cli) fn beside(
+    ways: &[(String, Vec<PathBuf>)],
+    part: Part,
+    call: &Call,
+) -> Result<Comparison> {
+    let way = |(name, paths): &(String, Vec<PathBuf>)| -> Result<Way> {
+        let runs = paths.iter().map(|path| Run::read(path)).collect::<Result<_>>()?;
+        Ok(Way { name: name.clone(), runs })
+    };
+    let ways: Vec<Way> = ways.iter().map(way).collect::<Result<_>>()?;
+    if let Some(first) = ways.first().and_then(|way| way.runs.first()) {
+        ways.iter().flat_map(|way| &way.runs).try_for_each(|run| check_same(first, run))?;
+    }
+    measured(&ways, call, Some(part))
+}
+
+/// Measures all runs on a part; `None` = the test part, or the validation part where there is none.
+fn measured(ways: &[Way], call: &Call, wanted: Option<Part>) -> Result<Comparison> {
     let (mut arms, mut common): (Vec<Arm>, Option<Shape>) = (Vec::new(), None);
     let mut drawn = ("rows", 0);
     let first = &ways[0].runs[0];
@@ -198,8 +217,15 @@ fn measured(ways: &[Way], call: &Call) -> Result<Comparison> {
         let mut all: Vec<Vec<Sample>> = Vec::new();
         for run in &way.runs {
             // Each run encodes the rows in its own way.
-            let parts = read_data(&run.config, cached, call.console)?;
-            let Some((part, data)) = measured_part(&parts) else {
+            let parts = call.parts(&run.config)?;
+            let found = match wanted {
+                None => measured_part(&parts),
+                Some(part) => {
+                    let there = parts.there().find(|(there, _)| *there == part);
+                    there.map(|(part, data)| (part, Arc::clone(data)))
+                }
+            };
+            let Some((part, data)) = found else {
                 let found = "has neither a test part nor a validation part to measure on";
                 let hint = "compare runs that have one";
                 return Err(Fault::data(run.path.display(), found).hint(hint).into());

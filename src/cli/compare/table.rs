@@ -14,7 +14,7 @@ use crate::run::train::point::higher_is_better;
 const FEW_SEEDS: usize = 3;
 
 /// One way of training.
-pub(super) struct Arm {
+pub(in crate::cli) struct Arm {
     /// Its name: `separate`.
     pub(super) name: String,
     /// Its samples, by seed and task.
@@ -26,7 +26,7 @@ pub(super) struct Arm {
 }
 
 /// A comparison of several ways of training.
-pub(super) struct Comparison {
+pub(in crate::cli) struct Comparison {
     /// The part that all are measured on.
     pub(super) part: Part,
     /// Its number of rows.
@@ -45,7 +45,7 @@ pub(super) struct Comparison {
 }
 
 /// The differences of all ways of training but the base.
-pub(super) struct Found<'c> {
+pub(in crate::cli) struct Found<'c> {
     of: &'c Comparison,
     /// The number of the way, with its differences.
     differences: Vec<(usize, Compared)>,
@@ -53,7 +53,7 @@ pub(super) struct Found<'c> {
 
 impl Comparison {
     /// Compares all ways with the base; the first seed keys the resampling.
-    pub(super) fn found(&self) -> Found<'_> {
+    pub(in crate::cli) fn found(&self) -> Found<'_> {
         let higher: Vec<bool> =
             self.tasks.iter().map(|(_, kind)| higher_is_better(measure(*kind))).collect();
         let seed = self.seeds.first().copied().unwrap_or(0);
@@ -80,7 +80,7 @@ fn shown(difference: &Difference) -> String {
 
 impl Found<'_> {
     /// The table and the sentences.
-    pub(super) fn text(&self) -> String {
+    pub(in crate::cli) fn text(&self) -> String {
         let Comparison { part, units, seeds, tasks, arms, base, .. } = self.of;
         let names: Vec<&String> = arms.iter().map(|arm| &arm.name).collect();
         let mut head = vec!["task".to_owned(), "metric".to_owned()];
@@ -108,7 +108,9 @@ impl Found<'_> {
             lines.push(cells.collect());
         };
         more("parameters", &|arm| arm.parameters.to_string());
-        more("seconds", &|arm| arm.seconds.map_or(String::new(), |s| format!("{s:.1}")));
+        if arms.iter().any(|arm| arm.seconds.is_some()) {
+            more("seconds", &|arm| arm.seconds.map_or(String::new(), |s| format!("{s:.1}")));
+        }
         let sentences = self.sentences().join("\n");
         let resamplings = self.differences.iter().map(|(_, found)| found.resamplings).max();
         format!(
@@ -124,7 +126,7 @@ impl Found<'_> {
     }
 
     /// One sentence per difference, and sentences about how far they can be trusted.
-    pub(super) fn sentences(&self) -> Vec<String> {
+    pub(in crate::cli) fn sentences(&self) -> Vec<String> {
         let Comparison { part, units, seeds, tasks, arms, base, group, .. } = self.of;
         let beside = &arms[*base].name;
         let mut all = Vec::new();
@@ -151,8 +153,8 @@ impl Found<'_> {
         }
         if *part == Part::Valid {
             all.push(
-                "there is no test part: the validation part is measured, which picked the models, \
-                 so every figure is too good"
+                "measured is the validation part, which picked the models, so every figure is too \
+                 good"
                     .to_owned(),
             );
         }
@@ -160,7 +162,7 @@ impl Found<'_> {
     }
 
     /// The table and the sentences as JSON, with the value of each seed.
-    pub(super) fn json(&self) -> Value {
+    pub(in crate::cli) fn json(&self) -> Value {
         let Comparison { part, rows, units, seeds, tasks, arms, base, .. } = self.of;
         let resamplings = self.differences.iter().map(|(_, found)| found.resamplings).max();
         let difference = |d: &Difference, seeds: usize| {

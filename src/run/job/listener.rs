@@ -1,6 +1,7 @@
 //! Whoever is told what a run does.
 
 use crate::run::machine::Machine;
+use crate::run::train::Plan;
 
 /// Is told what a run does. Every method does nothing unless it is overridden.
 pub trait Listener {
@@ -18,6 +19,11 @@ pub trait Listener {
     fn detail(&mut self, _line: &str) {}
     /// Training has ended, or has failed.
     fn end(&mut self) {}
+    /// The step after which the run is to stop; `None` = when it is done. It is asked once, before
+    /// training begins.
+    fn until(&mut self, _plan: &Plan) -> Option<u64> {
+        None
+    }
     /// Whether the run is to stop after the current step.
     fn stop(&mut self) -> bool {
         false

@@ -227,6 +227,7 @@ impl Job {
         }
         begin(&mut directory, &plan, machine, &kernels, over.is_none().then_some(&text))?;
         let streamed = self.streamed(machine, &plan, listener);
+        let until = listener.until(&plan);
         let mut recorder = Recorder::new(&plan, &mut directory, listener, keeper);
         notes.iter().try_for_each(|note| recorder.say(note))?;
         if goes_on {
@@ -240,6 +241,7 @@ impl Job {
             profile: self.profile,
             streamed,
             resume: loaded.map(|loaded| loaded.snapshot),
+            until,
         };
         let mut open = || self.reopen(plan.config.train.precision, kernels.unit);
         let (first, retries) = (machine.clone(), self.retries);

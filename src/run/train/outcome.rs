@@ -176,6 +176,9 @@ pub struct Options {
     pub streamed: Option<u64>,
     /// The snapshot to go on from; else the run starts at its beginning.
     pub resume: Option<Snapshot>,
+    /// The step after which the run stops, as if the observer had asked for it; at an evaluation
+    /// it stops behind that.
+    pub until: Option<u64>,
 }
 
 /// How a run goes on after some steps.

@@ -87,6 +87,8 @@ pub(crate) struct Run<'a> {
     second_half: bool,
     /// The order of the training rows in the current epoch.
     pub(crate) order: Vec<u32>,
+    /// The step after which the run stops.
+    until: Option<u64>,
     /// Where each step of the epoch begins in that order, and behind them the number of rows;
     /// empty where all steps have equally many rows.
     begins: Vec<u32>,
@@ -157,6 +159,7 @@ impl<'a> Run<'a> {
             streamed,
             second_half: false,
             order: Vec::new(),
+            until: options.until,
             begins: Vec::new(),
             order_epoch: None,
         };
@@ -177,6 +180,9 @@ impl<'a> Run<'a> {
                 return Ok(Ended::EarlyStopping);
             }
             let Some(end) = self.next_stop() else { return Ok(Ended::Finished) };
+            if self.until.is_some_and(|until| self.done >= until) && end > self.done {
+                return Ok(Ended::Stopped);
+            }
             match self.steps_to(end, observer)? {
                 Next::Continue => {}
                 Next::RolledBack => continue,
@@ -225,8 +231,9 @@ impl<'a> Run<'a> {
         }
         let next = |interval: u64| (self.done / interval + 1).saturating_mul(interval);
         let layers = self.layer_interval().map_or(total_steps, next);
-        let stops =
-            [next(steps_per_epoch), next(self.plan.evaluation_interval()), layers, total_steps];
+        let until = self.until.filter(|until| *until > self.done).unwrap_or(total_steps);
+        let evaluation = next(self.plan.evaluation_interval());
+        let stops = [next(steps_per_epoch), evaluation, layers, until, total_steps];
         (self.done < total_steps).then(|| stops.into_iter().min()).flatten()
     }
 

@@ -1,0 +1,317 @@
+//! The outcome of a search: the best settings, how they hold from several seeds, and what the test
+//! part says of them.
+
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+
+use super::confirm::{Arm, arms, train};
+use super::trials::Searching;
+use crate::cli::compare::runs::beside;
+use crate::config::{Select, write};
+use crate::data::Part;
+use crate::fault::{Exit, Fault};
+use crate::replace::replace;
+use crate::run::apply::group::Group;
+use crate::run::search::base::Trial;
+use crate::run::search::settle::DEFAULTS;
+use crate::run::train::point::higher_is_better;
+use crate::search::importance::importance;
+
+/// Trains what is left of a search, and tells what was found.
+pub(super) fn run(mut searching: Searching) -> Result<Option<Exit>> {
+    if let Some(exit) = searching.train()? {
+        return Ok(Some(exit));
+    }
+    let Some(best) = searching.journal.best().cloned() else {
+        return Err(none_ended(&searching));
+    };
+    let trial = searching.trial(best.trial)?;
+    replace(&searching.path().join("best.toml"), write::to_toml(&trial.config).as_bytes())?;
+    let line = format!(
+        "best: {}, {}; training it from {} more seeds",
+        searching.name(best.trial),
+        searching.objective(best.score.unwrap_or(f64::NAN)),
+        searching.search.seeds
+    );
+    if searching.journal.found.is_null() {
+        searching.say(&line)?;
+    }
+    let arms = arms(&searching, &trial)?;
+    if let Some(exit) = train(&mut searching, &arms)? {
+        return Ok(Some(exit));
+    }
+    let found = found(&mut searching, (&trial, best.trial), &arms)?;
+    let text = text(&searching, &trial, &found);
+    replace(&searching.path().join("search.txt"), format!("{text}\n").as_bytes())?;
+    let console = searching.call.console;
+    if console.json { console.result_json(&found) } else { console.result(&text) }.map(|()| None)
+}
+
+/// The error of a search in which no trial has a score.
+fn none_ended(searching: &Searching) -> anyhow::Error {
+    let failed = searching.journal.jobs.iter().find_map(|told| told.failed.as_ref());
+    let (exit, why) = match failed {
+        Some(why) => (Exit::Config, format!("all trials failed, the first one so: {why}")),
+        None => (Exit::Config, "the time was over before a trial had ended".to_owned()),
+    };
+    let place = searching.path().display();
+    Fault::new(exit, format!("{place}: {why}"))
+        .hint("give the search more time, or a space that fits the data")
+        .into()
+}
+
+/// What was found, as JSON; the test part is measured where that was not done before.
+fn found(
+    searching: &mut Searching,
+    (trial, number): (&Trial, usize),
+    arms: &[Arm],
+) -> Result<Value> {
+    if !searching.journal.found.is_null() {
+        return Ok(searching.journal.found.clone());
+    }
+    let keys = searching.keys();
+    let seeds = searching.search.seeds as usize;
+    let paths = |arm: &Arm| {
+        (1..=seeds).map(|seed| Group::Repeats.directory(&arm.path, seed)).collect::<Vec<_>>()
+    };
+    let ways: Vec<_> = arms.iter().map(|arm| (arm.name.clone(), paths(arm))).collect();
+    let call = searching.call;
+    let compared = |part: Part| -> Result<Value> {
+        let comparison = beside(&ways, part, call)?;
+        let found = comparison.found();
+        let mut json = found.json();
+        json["text"] = json!(found.text());
+        Ok(json)
+    };
+    let has_others = ways.len() > 1;
+    let valid = has_others.then(|| compared(Part::Valid)).transpose()?;
+    call.show_test();
+    // The best settings are fixed by now: what the test part says changes nothing.
+    let has_test = searching.config.data.has_test();
+    let test = (has_others && has_test).then(|| compared(Part::Test)).transpose()?;
+    let best = searching.journal.best();
+    let values: Map<String, Value> =
+        keys.iter().zip(&trial.values).map(|(key, value)| (key.clone(), json!(value))).collect();
+    let mut sentences = sentences(searching, trial, number, has_test);
+    let verdicts = [(&valid, "validation"), (&test, "test")];
+    let has_defaults = arms.first().is_some_and(|arm| arm.name == DEFAULTS);
+    let verdicts = verdicts.iter().filter(|_| has_defaults);
+    sentences.extend(verdicts.filter_map(|(found, part)| verdict(found.as_ref()?, part)));
+    let found = json!({
+        "directory": searching.path(),
+        "objective": searching.objective_name(),
+        "trials": searching.count(),
+        "failed": searching.failed(),
+        "seconds": searching.journal.seconds,
+        "best": {
+            "trial": number + 1,
+            "score": best.and_then(|best| best.score),
+            "values": values,
+            "run": searching.path().join("best"),
+            "settings": searching.path().join("best.toml"),
+        },
+        "importance": searching.importance(),
+        "valid": valid,
+        "test": test,
+        "sentences": sentences,
+    });
+    searching.journal.found = found.clone();
+    searching.save()?;
+    Ok(found)
+}
+
+/// What a reader should know beside the figures.
+fn sentences(searching: &Searching, trial: &Trial, number: usize, has_test: bool) -> Vec<String> {
+    let mut all = Vec::new();
+    if number == 0 {
+        all.push("no trial is better than the settings as they stand".to_owned());
+    }
+    let is_searched = searching.keys().iter().any(|key| key.ends_with(".strength"));
+    let couplings = &trial.config.couplings;
+    if is_searched && !couplings.is_empty() && couplings.iter().all(|c| c.strength == 0.0) {
+        all.push("λ = 0: the best settings have no coupling".to_owned());
+    }
+    let failed = searching.failed();
+    if failed > 0 {
+        all.push(format!("{failed} of {} trials failed: trials.csv says why", searching.count()));
+    }
+    if !has_test {
+        all.push("there is no test part: every figure is of the part that picked".to_owned());
+    }
+    all
+}
+
+/// A sentence about the mean difference of the best settings from those as they stand.
+fn verdict(found: &Value, part: &str) -> Option<String> {
+    let found = &found["mean"]["best"];
+    let (percent, interval) = (found["percent"].as_f64()?, found["interval"].as_array()?);
+    let ends: Vec<f64> = interval.iter().filter_map(Value::as_f64).collect();
+    let [low, high] = ends[..] else { return None };
+    let figures = format!("{percent:+.2} % [{low:+.2}, {high:+.2}] in the mean on the {part} part");
+    Some(match () {
+        () if low > 0.0 => {
+            format!("the best settings are better than those as they stand: {figures}")
+        }
+        () if high < 0.0 => {
+            format!("the best settings are worse than those as they stand: {figures}")
+        }
+        () => format!(
+            "whether the best settings are better than those as they stand cannot be told: \
+             {figures}"
+        ),
+    })
+}
+
+/// The result as text.
+fn text(searching: &Searching, trial: &Trial, found: &Value) -> String {
+    let keys = searching.keys();
+    let mut lines = vec![format!(
+        "best settings, trial {} of {}, in best.toml:",
+        found["best"]["trial"], found["trials"]
+    )];
+    let defaults = Trial::new(searching.config.clone(), &keys);
+    let width = keys.iter().map(|key| key.chars().count()).max().unwrap_or(0);
+    for ((key, value), default) in keys.iter().zip(&trial.values).zip(&defaults.values) {
+        let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+        let share = found["importance"][key].as_f64();
+        let share = share.map_or(String::new(), |share| format!(", importance {share:.2}"));
+        lines.push(format!(
+            "  {key:width$} = {} (as it stands: {}{share})",
+            shown(value),
+            shown(default)
+        ));
+    }
+    for (part, title) in [("valid", "on the validation part"), ("test", "on the test part")] {
+        if let Some(table) = found[part]["text"].as_str() {
+            lines.push(format!("\n{title}, {} seeds:\n{table}", searching.search.seeds));
+        }
+    }
+    lines.push(String::new());
+    let sentences = found["sentences"].as_array().into_iter().flatten();
+    lines.extend(sentences.filter_map(|line| line.as_str().map(str::to_owned)));
+    let path = searching.path().display();
+    lines.push(format!("train with them: tandem train {path}/best.toml"));
+    lines.push(format!("directory: {path}"));
+    lines.join("\n")
+}
+
+impl Searching<'_> {
+    /// What is looked for.
+    pub(super) fn select(&self) -> &Select {
+        &self.config.train.select
+    }
+
+    /// Its name.
+    pub(super) fn objective_name(&self) -> String {
+        match self.select() {
+            Select::RelativeLoss => "relative_loss".to_owned(),
+            Select::Loss => "loss".to_owned(),
+            Select::Mean => "mean".to_owned(),
+            Select::Metric { task, metric } => format!("{task}.{metric}"),
+            Select::Weighted(terms) => {
+                let names: Vec<String> =
+                    terms.iter().map(|term| format!("{}.{}", term.task, term.metric)).collect();
+                format!("mean of {}", names.join(", "))
+            }
+        }
+    }
+
+    /// A score as the figure that it is of.
+    pub(super) fn figure(&self, score: f64) -> f64 {
+        let is_turned = match self.select() {
+            Select::RelativeLoss | Select::Loss => true,
+            Select::Metric { metric, .. } => !higher_is_better(metric),
+            Select::Mean | Select::Weighted(_) => false,
+        };
+        if is_turned { -score } else { score }
+    }
+
+    /// A score in sentences.
+    pub(super) fn objective(&self, score: f64) -> String {
+        format!("{} {:.4}", self.objective_name(), self.figure(score))
+    }
+
+    /// Number of trials that have begun.
+    pub(super) fn count(&self) -> usize {
+        self.journal.jobs.iter().map(|told| told.trial + 1).max().unwrap_or(0)
+    }
+
+    /// Number of trials that failed.
+    pub(super) fn failed(&self) -> usize {
+        let last = (0..self.count()).filter_map(|trial| self.journal.last(trial));
+        last.filter(|told| told.score.is_none()).count()
+    }
+
+    /// The share of the spread of scores that each key explains alone, by the scores of the rung
+    /// that most trials have reached.
+    pub(super) fn importance(&self) -> Value {
+        let scores: Vec<(Vec<f64>, f64)> = (0..self.count())
+            .filter_map(|trial| {
+                let job = crate::search::course::Job { trial, rung: 0 };
+                let score = self.journal.told(job)?.score?;
+                Some((self.point(trial)?, score))
+            })
+            .collect();
+        let shares = importance(&scores, self.settled.space.dimensions.len());
+        let keys = self.keys().into_iter();
+        keys.zip(shares.map_or_else(Vec::new, |s| s))
+            .map(|(key, share)| (key, json!(share)))
+            .collect::<Map<_, _>>()
+            .into()
+    }
+
+    /// The table of trials, as CSV.
+    pub(super) fn table(&self) -> String {
+        let keys = self.keys();
+        let mut head: Vec<String> =
+            ["trial", "name", "rung", "steps", "epoch", "seconds", "parameters"]
+                .map(str::to_owned)
+                .to_vec();
+        head.push(self.objective_name());
+        head.extend(keys.iter().cloned());
+        let figures: Vec<(String, &str)> = self
+            .config
+            .tasks
+            .iter()
+            .flat_map(|task| {
+                let names = ["loss"].into_iter().chain([task.kind.metrics()[0]]);
+                names.map(|name| (task.name.clone(), name)).collect::<Vec<_>>()
+            })
+            .collect();
+        head.extend(figures.iter().map(|(task, name)| format!("valid/{task}/{name}")));
+        head.push("failed".to_owned());
+        let mut lines = vec![head];
+        for number in 0..self.count() {
+            let Some(told) = self.journal.last(number) else { continue };
+            let fixed = self.settled.fixed.get(number).map(|(name, _)| name.clone());
+            let mut line = vec![
+                (number + 1).to_string(),
+                fixed.unwrap_or_default(),
+                (told.rung + 1).to_string(),
+                told.steps.to_string(),
+                told.epoch.to_string(),
+                format!("{:.3}", told.seconds),
+                told.parameters.to_string(),
+            ];
+            line.push(told.score.map_or(String::new(), |score| self.figure(score).to_string()));
+            let values = self.trial(number).map(|trial| trial.values);
+            let values = values.unwrap_or_else(|_| vec![None; keys.len()]);
+            line.extend(values.into_iter().map(Option::unwrap_or_default));
+            line.extend(figures.iter().map(|(task, name)| {
+                told.tasks[task][*name].as_f64().map_or(String::new(), |value| value.to_string())
+            }));
+            line.push(told.failed.clone().unwrap_or_default());
+            lines.push(line);
+        }
+        lines.iter().map(|line| csv_line(line)).collect()
+    }
+}
+
+/// One line of CSV.
+fn csv_line(cells: &[String]) -> String {
+    let cell = |text: &String| match text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.clone(),
+    };
+    cells.iter().map(cell).collect::<Vec<_>>().join(",") + "\n"
+}

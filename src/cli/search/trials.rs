@@ -1,0 +1,460 @@
+//! The trials of a search: each job of the course is trained, told, and written down.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Result;
+use serde_json::Value;
+
+use crate::cli::call::{Call, Front};
+use crate::config::{Config, Search, SearchMethod};
+use crate::data::load::route;
+use crate::fault::{Exit, Fault, exit_of};
+use crate::replace::replace;
+use crate::run::checkpoint::list;
+use crate::run::directory::RunDirectory;
+use crate::run::directory::data_hashes::{Difference, difference};
+use crate::run::job::{Done, Listener, Place};
+use crate::run::machine::Machine;
+use crate::run::search::base::{Base, Trial};
+use crate::run::search::journal::{Journal, SETTINGS, Told};
+use crate::run::search::scores::{scored, shares, until};
+use crate::run::search::settle::{Settled, settle};
+use crate::run::train::Plan;
+use crate::search::course::{Course, Job, Method, Settings};
+
+/// A search under way.
+pub(super) struct Searching<'c> {
+    pub(super) call: &'c Call<'c>,
+    pub(super) directory: RunDirectory,
+    pub(super) base: Base,
+    /// The settings as they stand, with what the search looks for.
+    pub(super) config: Config,
+    pub(super) search: Search,
+    pub(super) settled: Settled,
+    pub(super) journal: Journal,
+    course: Course,
+    begun: Instant,
+    /// Seconds of search before this process.
+    seconds_before: f64,
+}
+
+impl<'c> Searching<'c> {
+    /// Begins a search.
+    ///
+    /// # Errors
+    /// 78 if the settings, the space or the objective are wrong; those of the data and of the
+    /// directory.
+    pub(super) fn begin(base: Base, name: &str, call: &'c Call<'c>) -> Result<Searching<'c>> {
+        let (config, search, settled) = read(&base)?;
+        let parts = call.parts(&config)?;
+        let data: Vec<String> = parts.hashes.iter().map(|(_, hash)| hash.clone()).collect();
+        let plan = Plan::new(config.clone(), parts)?;
+        if plan.selection.is_none() {
+            let found = "no model can be picked, so no trial is better than another";
+            let notice = plan.notices.first().cloned().unwrap_or_default();
+            return Err(Fault::config("search", format!("{found}: {notice}"))
+                .hint("give validation rows that have labels")
+                .into());
+        }
+        let shares = match search.method {
+            SearchMethod::Halving => shares(&plan, search.eta),
+            _ => vec![1.0],
+        };
+        let directory = RunDirectory::create(call.args.out.as_deref(), name)?;
+        let text = base.text.as_bytes();
+        replace(&directory.path().join(SETTINGS), text)?;
+        let journal = Journal {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            directory: base.directory.clone(),
+            overrides: base.overrides.clone(),
+            frozen: None,
+            data,
+            shares,
+            seconds: 0.0,
+            over: false,
+            jobs: Vec::new(),
+            found: Value::Null,
+        };
+        journal.save(directory.path())?;
+        let mut this = Searching::new(call, directory, base, (config, search, settled), journal);
+        this.settled.notes.clone().iter().try_for_each(|note| this.say(note))?;
+        let plan = this.plan();
+        this.say(&plan)?;
+        Ok(this)
+    }
+
+    /// Opens a search that was begun before.
+    ///
+    /// # Errors
+    /// 66 if it is none; 65 if its record cannot be read, or the data is other data; 75 if another
+    /// process is at it.
+    pub(super) fn open(path: &Path, call: &'c Call<'c>) -> Result<Searching<'c>> {
+        let (journal, base) = Journal::read(path)?;
+        let directory = RunDirectory::open(path)?;
+        let settled = read(&base)?;
+        let now = route::hashes(&settled.0.data)?;
+        let other = match difference(&now, &journal.data) {
+            None => None,
+            Some(Difference::File(name)) => Some(name),
+            Some(Difference::Files(..)) => Some("data".to_owned()),
+        };
+        if let Some(name) = other {
+            return Err(Fault::data(name, "is not the data that the search began with")
+                .hint("give back the files, or begin a new search")
+                .into());
+        }
+        Ok(Searching::new(call, directory, base, settled, journal))
+    }
+
+    fn new(
+        call: &'c Call<'c>,
+        directory: RunDirectory,
+        base: Base,
+        (config, search, settled): (Config, Search, Settled),
+        journal: Journal,
+    ) -> Searching<'c> {
+        let course =
+            Course::new(course_settings(&search, &settled, &journal), settled.space.clone());
+        let seconds_before = journal.seconds;
+        Searching {
+            call,
+            directory,
+            base,
+            config,
+            search,
+            settled,
+            journal,
+            course,
+            begun: Instant::now(),
+            seconds_before,
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The keys that are searched.
+    pub(super) fn keys(&self) -> Vec<String> {
+        self.settled.space.dimensions.iter().map(|dimension| dimension.key.clone()).collect()
+    }
+
+    /// A line for the console and for the log of the search.
+    pub(super) fn say(&mut self, line: &str) -> Result<()> {
+        self.call.console.note(line);
+        self.directory.log(line)
+    }
+
+    /// The number of trials, at most.
+    fn trials(&self) -> usize {
+        course_settings(&self.search, &self.settled, &self.journal).trials
+    }
+
+    /// A sentence about what is going to be done.
+    fn plan(&self) -> String {
+        let keys = self.settled.space.dimensions.len();
+        let shares = self.journal.shares.iter().map(|share| format!("1/{:.0}", 1.0 / share));
+        let shares: Vec<String> = shares.map(|s| if s == "1/1" { "1".into() } else { s }).collect();
+        let rungs = match (self.search.method, shares.len()) {
+            (SearchMethod::Halving, 1) => {
+                ", each trained whole: there are too few evaluations to look at earlier".to_owned()
+            }
+            (SearchMethod::Halving, _) => {
+                format!(", looked at after {} of a training", shares.join(", "))
+            }
+            _ => String::new(),
+        };
+        let (trials, method) = (self.trials(), self.search.method);
+        let most = match self.search.max_time {
+            Some(seconds) => format!("{seconds} seconds of trials, {trials} at most"),
+            None => format!("{trials} trials"),
+        };
+        let keys = if keys == 1 { "one key".to_owned() } else { format!("{keys} keys") };
+        format!("searching {keys} by {method}: {most}{rungs}")
+    }
+
+    /// Seconds of search so far.
+    fn seconds(&self) -> f64 {
+        self.seconds_before + self.begun.elapsed().as_secs_f64()
+    }
+
+    /// Trains all trials; the exit if a signal stopped one.
+    ///
+    /// # Errors
+    /// Those of a run that no other trial would be spared: of the device, the disk, the directory.
+    pub(super) fn train(&mut self) -> Result<Option<Exit>> {
+        while !self.journal.over {
+            let ready = self.course.ready();
+            if ready.is_empty() {
+                self.journal.over = true;
+                break;
+            }
+            for job in ready {
+                if let Some(exit) = self.job(job)? {
+                    return Ok(Some(exit));
+                }
+                if self.journal.over {
+                    break;
+                }
+            }
+        }
+        self.journal.seconds = self.seconds();
+        self.save()?;
+        Ok(None)
+    }
+
+    /// Does a job, or takes over what is known of it.
+    fn job(&mut self, job: Job) -> Result<Option<Exit>> {
+        if let Some(told) = self.journal.told(job) {
+            self.course.tell(job, told.score);
+            return Ok(None);
+        }
+        if let Some(exit) = self.call.signals.arrived() {
+            return self.stopped(exit).map(Some);
+        }
+        if self.search.max_time.is_some_and(|most| self.seconds() >= most) {
+            self.say("the time of the search is over")?;
+            self.journal.over = true;
+            return Ok(None);
+        }
+        let told = match self.trained(job) {
+            Ok(told) => told,
+            Err(error) if is_of_trial(&error) => failed(job, &error),
+            Err(error) => return Err(error),
+        };
+        let Some(told) = told else {
+            let exit = self.call.signals.arrived().unwrap_or(Exit::Interrupted);
+            return self.stopped(exit).map(Some);
+        };
+        self.course.tell(job, told.score);
+        self.journal.jobs.push(told.clone());
+        self.journal.seconds = self.seconds();
+        self.save()?;
+        let line = self.line(&told);
+        self.say(&line)?;
+        Ok(None)
+    }
+
+    fn stopped(&mut self, exit: Exit) -> Result<Exit> {
+        self.journal.seconds = self.seconds();
+        self.journal.save(self.path())?;
+        let path = self.path().display().to_string();
+        self.say(&format!("stopped by a signal; go on with: tandem search --resume {path}"))?;
+        Ok(exit)
+    }
+
+    /// One line about a job that has ended.
+    fn line(&self, told: &Told) -> String {
+        let name = self.name(told.trial);
+        let share = self.journal.shares.get(told.rung).copied().unwrap_or(1.0);
+        let part = match share < 1.0 {
+            true => format!(", {} steps", told.steps),
+            false => String::new(),
+        };
+        let values = self.trial(told.trial).map(|trial| shown(&self.keys(), &trial.values));
+        let values = values.unwrap_or_default();
+        match (told.score, &told.failed) {
+            (Some(score), _) => {
+                let best = self.journal.best().filter(|best| best.trial == told.trial);
+                let mark = if best.is_some() { " (best so far)" } else { "" };
+                format!("{name}{part}: {}{mark}  {values}", self.objective(score))
+            }
+            (None, Some(why)) => format!("{name}{part} failed: {why}  {values}"),
+            (None, None) => format!("{name}{part}: no score  {values}"),
+        }
+    }
+
+    /// The name of a trial in sentences.
+    pub(super) fn name(&self, trial: usize) -> String {
+        let fixed = self.settled.fixed.get(trial).map(|(name, _)| format!(" ({name})"));
+        format!("trial {}{}", trial + 1, fixed.unwrap_or_default())
+    }
+
+    /// The directory of a trial.
+    pub(super) fn trial_directory(&self, trial: usize) -> PathBuf {
+        self.path().join(format!("trial-{}", trial + 1))
+    }
+
+    /// The point of the space that a trial tries; `None` where its settings are given.
+    pub(super) fn point(&self, trial: usize) -> Option<Vec<f64>> {
+        self.course.point(trial).map(<[f64]>::to_vec)
+    }
+
+    /// The settings of a trial.
+    ///
+    /// # Errors
+    /// 78 if its values do not fit each other.
+    pub(super) fn trial(&self, trial: usize) -> Result<Trial> {
+        let values = match self.settled.fixed.get(trial) {
+            Some((_, values)) => values.clone(),
+            None => {
+                let point = self.course.point(trial).unwrap_or_default();
+                self.keys().into_iter().zip(self.settled.space.texts(point)).collect()
+            }
+        };
+        let config = self.base.with(&values, &self.settled.common)?;
+        Ok(Trial::new(config, &self.keys()))
+    }
+
+    /// Trains a trial up to a rung; `None` if a signal stopped it.
+    fn trained(&self, job: Job) -> Result<Option<Told>> {
+        let trial = self.trial(job.trial)?;
+        let out = self.trial_directory(job.trial);
+        let share = self.journal.shares.get(job.rung).copied().unwrap_or(1.0);
+        let begun = out.join("config.toml").is_file() && !list(&out.join("checkpoints")).is_empty();
+        let mut listener = TrialFront { front: self.call.front(), share };
+        let mut done = if begun {
+            let (config, place) = Place::resume(&out, &[], &mut listener)?;
+            self.call.run_for(config, place, &mut listener)?
+        } else {
+            if out.exists() {
+                fs::remove_dir_all(&out)
+                    .map_err(|e| Fault::new(Exit::CantCreate, format!("{}: {e}", out.display())))?;
+            }
+            let place = Place::made_by(|_| RunDirectory::create(Some(&out), "trial"));
+            self.call.run_for(trial.config, place, &mut listener)?
+        };
+        let until = until(&done.plan, share);
+        if self.call.stopped(&done).is_some() && done.outcome.steps < until {
+            return Ok(None);
+        }
+        self.call.report(&done)?;
+        told(job, until, &mut done).map(Some)
+    }
+
+    /// Writes the record and the table of trials.
+    pub(super) fn save(&self) -> Result<()> {
+        self.journal.save(self.path())?;
+        replace(&self.path().join("trials.csv"), self.table().as_bytes())
+    }
+}
+
+/// The settings, the search and its space.
+fn read(base: &Base) -> Result<(Config, Search, Settled)> {
+    let (config, search) = base.read(&[])?;
+    let search = search.unwrap_or_default();
+    if config.train.max_time.is_some() {
+        let found = "trials that the clock ends cannot be compared";
+        return Err(Fault::config("train.max_time", found)
+            .hint("bound them by train.epochs; search.max_time bounds the search")
+            .into());
+    }
+    if !config.data.has_validation() {
+        let found = "there is no validation data, and trials are compared on it";
+        return Err(Fault::config("data", found)
+            .hint("give data.valid, or a share of data.split")
+            .into());
+    }
+    let settled = settle(base, &config, &search)?;
+    let (config, _) = base.read(&settled.common)?;
+    Ok((config, search, settled))
+}
+
+fn course_settings(search: &Search, settled: &Settled, journal: &Journal) -> Settings {
+    let method = match search.method {
+        SearchMethod::Grid => Method::Grid,
+        SearchMethod::Random => Method::Random,
+        SearchMethod::Halving => Method::Halving,
+        SearchMethod::Tpe => Method::Tpe,
+    };
+    let fixed = settled.fixed.len();
+    let trials = match search.method {
+        SearchMethod::Grid => settled.space.combinations().unwrap_or(0) + fixed,
+        _ => search.trials as usize,
+    };
+    let workers = match search.method {
+        SearchMethod::Halving | SearchMethod::Tpe => search.workers,
+        _ => trials.clamp(1, 64),
+    };
+    let shares = journal.shares.clone();
+    Settings { method, trials, fixed, workers, seed: search.seed, eta: search.eta, shares }
+}
+
+/// What a job has shown.
+fn told(job: Job, until: u64, done: &mut Done) -> Result<Told> {
+    let found = scored(done, until)?;
+    let none = "train.select was defined at no evaluation";
+    Ok(Told {
+        trial: job.trial,
+        rung: job.rung,
+        score: found.as_ref().map(|found| found.score),
+        steps: done.outcome.steps,
+        epoch: found.as_ref().map_or(0, |found| found.epoch),
+        seconds: done.outcome.seconds,
+        parameters: done.plan.layout.parameters(),
+        failed: found.is_none().then(|| none.to_owned()),
+        tasks: found.map(|found| found.tasks).unwrap_or_default(),
+    })
+}
+
+/// The record of a trial that failed.
+fn failed(job: Job, error: &anyhow::Error) -> Option<Told> {
+    Some(Told {
+        trial: job.trial,
+        rung: job.rung,
+        score: None,
+        steps: 0,
+        epoch: 0,
+        seconds: 0.0,
+        parameters: 0,
+        tasks: Value::Null,
+        failed: Some(format!("{error:#}")),
+    })
+}
+
+/// Whether an error is of one trial's settings, so that others may go on.
+fn is_of_trial(error: &anyhow::Error) -> bool {
+    matches!(exit_of(error), Exit::NotFinite | Exit::Config | Exit::Unavailable | Exit::Data)
+}
+
+/// Values of keys on one line.
+pub(super) fn shown(keys: &[String], values: &[Option<String>]) -> String {
+    let pairs = keys.iter().zip(values);
+    let pairs = pairs.filter_map(|(key, value)| Some(format!("{key}={}", value.as_ref()?)));
+    pairs.collect::<Vec<_>>().join(" ")
+}
+
+/// Listens to a trial, which stops at its rung.
+struct TrialFront<'a> {
+    front: Front<'a>,
+    share: f64,
+}
+
+impl Listener for TrialFront<'_> {
+    fn machine(&mut self, machine: &Machine) {
+        self.front.machine(machine);
+    }
+
+    fn begin(&mut self, steps: u64, total: u64) {
+        self.front.begin(steps, total);
+    }
+
+    fn progress(&mut self, steps: u64, figures: &str) {
+        self.front.progress(steps, figures);
+    }
+
+    fn note(&mut self, line: &str) {
+        match line.starts_with("going on after step") {
+            true => self.front.detail(line),
+            false => self.front.note(line),
+        }
+    }
+
+    fn detail(&mut self, line: &str) {
+        self.front.detail(line);
+    }
+
+    fn end(&mut self) {
+        self.front.end();
+    }
+
+    fn until(&mut self, plan: &Plan) -> Option<u64> {
+        (self.share < 1.0).then(|| until(plan, self.share))
+    }
+
+    fn stop(&mut self) -> bool {
+        self.front.stop()
+    }
+}
