@@ -35,6 +35,7 @@ pub(super) fn train(config: Config, name: &str, count: usize, call: &Call) -> Re
 /// signal stopped it.
 pub(super) fn train_into(
     path: &Path,
+    name: &str,
     config: &Config,
     count: usize,
     call: &Call,
@@ -46,6 +47,8 @@ pub(super) fn train_into(
         false => RunDirectory::create(Some(path), "repeats")?,
     };
     let mut members = members(config, parent, count, call);
+    let labels = members.members.iter_mut().map(|member| &mut member.label);
+    labels.for_each(|label| *label = format!("{name}, {label}"));
     match is_there {
         true => members.take_over(Group::Repeats.tested(path, count), false)?,
         false => {

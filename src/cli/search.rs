@@ -2,6 +2,7 @@
 //! defaults, and measures them on the test part, once.
 
 mod confirm;
+mod frozen;
 mod outcome;
 mod trials;
 
@@ -17,18 +18,23 @@ use super::signals::Signals;
 use crate::config::{Domain, read, write};
 use crate::fault::{Exit, Fault, quoted};
 use crate::run::search::base::Base;
+use crate::run::search::journal::Journal;
 use trials::Searching;
 
 /// Arguments of `search`.
 #[derive(Args)]
 pub(super) struct SearchArgs {
     /// The configuration, TOML; its table [search] says what is tried
-    #[arg(required_unless_present = "resume")]
+    #[arg(required_unless_present_any = ["resume", "from"])]
     config: Option<PathBuf>,
     /// Go on with the search in this directory
     #[arg(long, value_name = "DIR")]
     #[arg(conflicts_with_all = ["config", "out", "param", "trials", "method", "objective"])]
     resume: Option<PathBuf>,
+    /// Take the mean weights that the balancer of a run has found as static weights, and train with
+    /// them beside the balancer
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "resume"])]
+    from: Option<PathBuf>,
     /// Search a key (repeatable): KEY=log:1e-4..1e-2, KEY=linear:0..0.5 or KEY=V|V|V; further
     /// values stand behind a range, KEY=log:1e-4..10|0
     #[arg(long, value_name = "KEY=VALUES")]
@@ -69,8 +75,17 @@ pub(super) fn search(
     let train = TrainArgs { max_time: None, repeats: None, ..args.train.clone() };
     let signals = Signals::install()?;
     let call = Call::new(&train, common, console, &signals).of_search();
+    if let Some(run) = &args.from {
+        return frozen::begin(run, &keys(args, &train)?, &call);
+    }
     let searching = match (&args.resume, &args.config) {
-        (Some(path), _) => Searching::open(path, &call)?,
+        (Some(path), _) => {
+            let (journal, base) = Journal::read(path)?;
+            if journal.frozen.is_some() {
+                return frozen::go_on(path, journal, &base, &call);
+            }
+            Searching::open(path, (journal, base), &call)?
+        }
         (None, Some(config)) => {
             let (text, directory) = read::text_of(config)?;
             let name = config.display().to_string();

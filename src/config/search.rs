@@ -32,6 +32,12 @@ pub struct Search {
     /// The figures of the validation part that are looked for; empty = `train.select`. Several
     /// make a front, and their mean is what trials are ordered by.
     pub objective: Vec<Select>,
+    /// Metrics of tasks between which the front is looked for: each trial has preferences of its
+    /// own, as weights of these tasks and in what picks its model; empty = none.
+    pub pareto: Vec<Select>,
+    /// The point that the hypervolume of a front is measured from, a figure of each objective;
+    /// empty = the worst figure of any trial.
+    pub reference: Vec<f64>,
     /// Seed of the settings that are tried; that of training is `train.seed`.
     pub seed: u64,
     /// One trial of `eta` goes on at each rung (halving only).
@@ -88,6 +94,8 @@ impl Default for Search {
             max_time: None,
             method: SearchMethod::Halving,
             objective: Vec::new(),
+            pareto: Vec::new(),
+            reference: Vec::new(),
             seed: 0,
             eta: 3,
             workers: 16,
@@ -109,7 +117,26 @@ impl Keyed for Statement<'_> {
         let Statement { search, version, tasks } = self;
         let version = *version;
         let reads = pass.reads();
+        let objective = (
+            |item: Item| objective(&item, version, tasks),
+            |objective: &Vec<Select>| match &objective[..] {
+                [one] => write_select(one),
+                all => format!("[{}]", all.iter().map(write_select).collect::<Vec<_>>().join(", ")),
+            },
+        );
+        pass.key("pareto").value(&mut search.pareto, &objective)?;
+        if reads && search.pareto.len() == 1 {
+            return Err(pass.fault("pareto", "a front lies between two metrics or more"));
+        }
+        if reads && !search.pareto.is_empty() {
+            search.method = SearchMethod::Random;
+        }
         pass.key("method").value(&mut search.method, &word())?;
+        let adapts = matches!(search.method, SearchMethod::Halving | SearchMethod::Tpe);
+        if reads && adapts && !search.pareto.is_empty() {
+            let found = "trials of different preferences are not better or worse than each other";
+            return Err(pass.fault("method", found).hint("use \"random\" or \"grid\" with pareto"));
+        }
         let is = |method: SearchMethod| !reads || search.method == method;
         let (is_grid, is_halving) = (is(SearchMethod::Grid), is(SearchMethod::Halving));
         let has_trials = pass.has("trials");
@@ -121,14 +148,13 @@ impl Keyed for Statement<'_> {
             // The time alone ends the search.
             search.trials = 100_000;
         }
-        let objective = (
-            |item: Item| objective(&item, version, tasks),
-            |objective: &Vec<Select>| match &objective[..] {
-                [one] => write_select(one),
-                all => format!("[{}]", all.iter().map(write_select).collect::<Vec<_>>().join(", ")),
-            },
-        );
-        pass.key("objective").value(&mut search.objective, &objective)?;
+        pass.key("objective")
+            .only(!reads || search.pareto.is_empty(), "pareto says what is looked for")
+            .value(&mut search.objective, &objective)?;
+        let fronts = search.objective.len().max(search.pareto.len());
+        pass.key("reference")
+            .only(!reads || fronts > 1, "there is no front: search.objective names one figure")
+            .value(&mut search.reference, &numbers(fronts))?;
         pass.key("seed")
             .only(!reads || !is_grid, "a grid draws nothing")
             .value(&mut search.seed, &seed())?;
@@ -190,6 +216,29 @@ fn objective(item: &Item, version: Version, tasks: &[Task]) -> Result<Vec<Select
             Err(item.fault(format!("must have one to four objectives, found {found}")))
         }
     }
+}
+
+/// `reference`: a figure of each objective.
+fn numbers(count: usize) -> impl Form<Vec<f64>> {
+    let read = move |item: Item| {
+        let number = |item: Item| match item.value {
+            Value::Integer(i) => Ok(i as f64),
+            Value::Float(x) if x.is_finite() => Ok(x),
+            _ => Err(item.wrong("a finite number")),
+        };
+        let all: Vec<f64> = item.list("numbers")?.into_iter().map(number).collect::<Result<_>>()?;
+        match all.len() == count {
+            true => Ok(all),
+            false => {
+                let found = format!(
+                    "must have {count} figures, one of each objective, found {}",
+                    all.len()
+                );
+                Err(item.fault(found))
+            }
+        }
+    };
+    (read, |numbers: &Vec<f64>| format!("{numbers:?}"))
 }
 
 /// `space`: a table of keys with their values.

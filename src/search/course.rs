@@ -225,7 +225,8 @@ impl Course {
         }
     }
 
-    /// The point that the Parzen estimators propose; `None` where too few trials have begun.
+    /// The point that the Parzen estimators propose; `None` where too few trials have begun, or
+    /// where they have none that is new.
     fn proposed(&self) -> Option<Vec<f64>> {
         let begun = self.points.len() - self.settings.fixed.min(self.points.len());
         let of = |trial: usize| self.point(trial);
@@ -236,12 +237,12 @@ impl Course {
             .collect();
         let pending: Vec<&[f64]> =
             self.running.iter().filter_map(|running| of(running.job.trial)).collect();
-        if begun < tpe::starts(self.space.dimensions.len()) || scored.len() < 2 {
+        if begun < tpe::STARTS || scored.len() < 2 {
             return None;
         }
         let known = tpe::Known { scored: &scored, pending: &pending };
         let is_new = |point: &[f64]| !self.seen.contains(&self.space.texts(point));
-        Some(tpe::propose(&self.space, &known, &is_new, self.settings.seed, self.points.len()))
+        tpe::propose(&self.space, &known, is_new, self.settings.seed, self.points.len())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Random numbers of a search, in order. Each is keyed by (seed, stream, index), so two draws never
 //! share a number.
 
-use crate::rng::{Purpose, below, normal, uniform};
+use crate::rng::{Purpose, below, uniform};
 
 /// What is drawn. Streams never share numbers.
 #[derive(Clone, Copy, Debug)]
@@ -21,9 +21,9 @@ impl Stream {
     fn number(self) -> u64 {
         match self {
             Stream::Shift => 0,
-            Stream::Beyond(n) => 4 * n + 1,
-            Stream::Trial(n) => 4 * n + 2,
-            Stream::Tree(n) => 4 * n + 3,
+            Stream::Beyond(n) => n.wrapping_mul(4).wrapping_add(1),
+            Stream::Trial(n) => n.wrapping_mul(4).wrapping_add(2),
+            Stream::Tree(n) => n.wrapping_mul(4).wrapping_add(3),
         }
     }
 }
@@ -42,7 +42,7 @@ impl Draw {
         Draw { seed, stream: stream.number(), index: 0 }
     }
 
-    /// Two numbers of the generator belong to each number of the row, since a normal one takes two.
+    /// The index of the next number.
     fn next(&mut self) -> u64 {
         self.index += 1;
         self.index - 1
@@ -51,18 +51,12 @@ impl Draw {
     /// A uniform number in [0, 1).
     pub(super) fn uniform(&mut self) -> f64 {
         let index = self.next();
-        uniform(self.seed, Purpose::Search, self.stream, 2 * index)
+        uniform(self.seed, Purpose::Search, self.stream, index)
     }
 
     /// A uniform whole number in 0..n.
     pub(super) fn below(&mut self, n: usize) -> usize {
         let index = self.next();
-        below(n as u64, self.seed, Purpose::Search, self.stream, 2 * index) as usize
-    }
-
-    /// A standard normal number.
-    pub(super) fn normal(&mut self) -> f64 {
-        let index = self.next();
-        normal(self.seed, Purpose::Search, self.stream, index)
+        below(n as u64, self.seed, Purpose::Search, self.stream, index) as usize
     }
 }

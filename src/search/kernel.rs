@@ -6,17 +6,13 @@
 //! Aitchison and Aitken (1976). Where a range stands beside other values, the choice between them
 //! comes first: two numbers of the range are near or far, another value is neither.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 
 use super::draw::Draw;
 use super::space::{Dimension, Place, Space};
 
-pub static TUNE: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
-pub fn tune(at: usize) -> u64 {
-    TUNE[at].load(Ordering::Relaxed)
-}
+/// The width of a kernel, as a share of a range, where there is one kernel in one dimension.
+const WIDTH: f64 = 0.15;
 
 /// The kernels of one dimension.
 struct Axis<'s> {
@@ -66,20 +62,19 @@ impl Axis<'_> {
         }
     }
 
-    /// A place drawn from a kernel.
-    fn sample(&self, center: Option<Place>, draw: &mut Draw) -> Place {
-        let [which, u, within] = [draw.uniform(), draw.uniform(), draw.uniform()];
-        match center.filter(|_| which >= self.flat) {
-            Some(Place::Within(center)) => {
-                Place::Within(cut_quantile(center, self.width, within).unwrap_or(within))
+    /// A place drawn from a kernel; without a center it is flat.
+    fn sample(&self, center: Option<&Place>, draw: &mut Draw) -> Place {
+        let [which, choice, share] = [draw.uniform(), draw.uniform(), draw.uniform()];
+        let place = match center {
+            Some(center) if which >= self.flat => *center,
+            _ => self.dimension.place(choice),
+        };
+        match (place, center) {
+            (Place::Within(_), Some(Place::Within(center))) => {
+                Place::Within(cut_quantile(*center, self.width, share).unwrap_or(share))
             }
-            Some(other) => other,
-            None => match (self.dimension.place(u), center) {
-                (Place::Within(_), Some(Place::Within(center))) => {
-                    Place::Within(cut_quantile(center, self.width, within).unwrap_or(within))
-                }
-                (place, _) => place,
-            },
+            (Place::Within(_), _) => Place::Within(share),
+            (other, _) => other,
         }
     }
 }
@@ -90,77 +85,43 @@ pub(super) struct Density<'s> {
     centers: Vec<Vec<Place>>,
 }
 
-/// The places of a point.
-pub(super) fn places(space: &Space, point: &[f64]) -> Vec<Place> {
-    space.dimensions.iter().zip(point).map(|(dimension, u)| dimension.place(*u)).collect()
-}
-
 impl<'s> Density<'s> {
-    /// The density around these points.
+    /// The density around these points. The width of a kernel is proportional to n^(-1/(d+4))
+    /// (Scott, "Multivariate density estimation", 1992, section 6.3).
     pub(super) fn new(space: &'s Space, points: &[&[f64]]) -> Density<'s> {
         let kernels = points.len() as f64 + 1.0;
-        let dims = space.dimensions.len() as f64;
+        let width = WIDTH * kernels.powf(-1.0 / (space.dimensions.len() as f64 + 4.0));
         let axis = |dimension: &'s Dimension| {
             let shares = dimension.shares();
             let choices = shares.iter().filter(|share| **share > 0.0).count() as f64;
             let flat = if choices > 1.0 { choices / (choices + kernels) } else { 0.0 };
-            let base = if tune(5) == 0 { 0.2 } else { tune(5) as f64 / 100.0 };
-            let width = match tune(4) {
-                0 => base * kernels.powf(-1.0 / (dims + 4.0)),
-                1 => (base * kernels.powf(-1.0 / 5.0)).max(1.0 / (kernels + 1.0).min(100.0)),
-                _ => {
-                    (base * kernels.powf(-1.0 / (dims + 4.0))).max(1.0 / (kernels + 1.0).min(100.0))
-                }
-            };
             Axis { dimension, shares, flat, width }
+        };
+        let places = |point: &&[f64]| {
+            space.dimensions.iter().zip(*point).map(|(dimension, u)| dimension.place(*u)).collect()
         };
         Density {
             axes: space.dimensions.iter().map(axis).collect(),
-            centers: points.iter().map(|point| places(space, point)).collect(),
+            centers: points.iter().map(places).collect(),
         }
     }
 
-    /// The logarithm of the density at places of a point.
+    /// The logarithm of the density at a point, given by its places.
     pub(super) fn log(&self, at: &[Place]) -> f64 {
-        if tune(3) == 1 {
-            // univariate
-            return self
-                .axes
-                .iter()
-                .enumerate()
-                .map(|(d, axis)| {
-                    let sum: f64 = self
-                        .centers
-                        .iter()
-                        .map(|c| axis.density(c.get(d).copied(), at[d]))
-                        .sum::<f64>()
-                        + axis.density(None, at[d]);
-                    (sum / (self.centers.len() as f64 + 1.0)).ln()
-                })
-                .sum();
-        }
-        let kernel = |center: Option<&Vec<Place>>| -> f64 {
-            let axes = self.axes.iter().zip(at).enumerate();
-            axes.map(|(d, (axis, at))| {
-                axis.density(center.and_then(|center| center.get(d)).copied(), *at)
-            })
-            .product()
+        let axes = || self.axes.iter().zip(at);
+        let around = |center: &Vec<Place>| -> f64 {
+            let pairs = axes().zip(center);
+            pairs.map(|((axis, at), center)| axis.density(Some(*center), *at)).product()
         };
-        let sum: f64 = self.centers.iter().map(|center| kernel(Some(center))).sum();
-        ((sum + kernel(None)) / (self.centers.len() as f64 + 1.0)).ln()
+        let flat: f64 = axes().map(|(axis, at)| axis.density(None, *at)).product();
+        let sum = flat + self.centers.iter().map(around).sum::<f64>();
+        (sum / (self.centers.len() as f64 + 1.0)).ln()
     }
 
-    /// A point that is drawn, as places.
+    /// The places of a point that is drawn.
     pub(super) fn sample(&self, draw: &mut Draw) -> Vec<Place> {
-        let mut number = draw.below(self.centers.len() + 1);
+        let center = self.centers.get(draw.below(self.centers.len() + 1));
         let axes = self.axes.iter().enumerate();
-        axes.map(|(d, axis)| {
-            if tune(3) == 1 {
-                number = draw.below(self.centers.len() + 1);
-            }
-            let center = self.centers.get(number);
-            axis.sample(center.and_then(|center| center.get(d)).copied(), draw)
-        })
-        .collect()
+        axes.map(|(at, axis)| axis.sample(center.and_then(|center| center.get(at)), draw)).collect()
     }
 }

@@ -26,7 +26,8 @@ pub fn point(seed: u64, n: u64, dimensions: usize) -> Vec<f64> {
         let sum = u + shift.uniform();
         if sum < 1.0 { sum } else { sum - 1.0 }
     };
-    let mut point: Vec<f64> = plain(n + 1, dimensions).into_iter().map(shifted).collect();
+    let mut point: Vec<f64> =
+        plain(n.wrapping_add(1), dimensions).into_iter().map(shifted).collect();
     let mut beyond = Draw::new(seed, Stream::Beyond(n));
     point.resize_with(dimensions, || beyond.uniform());
     point

@@ -1388,11 +1388,73 @@ fn every_key_has_an_effect() {
     }
     let alone = ["task.NAME.type"];
     seen.extend(alone.map(str::to_owned));
+    // A configuration is read without them: `search_keys_are_read`.
+    seen.extend(SEARCH_TRIES.iter().map(|(_, spec)| format!("search.{}", key_of(spec))));
     let known = known();
     let tables = known.iter().filter(|keys| !keys.table.is_empty());
     let known: BTreeSet<String> =
         tables.flat_map(|t| t.keys.iter().map(move |key| format!("{}.{key}", t.table))).collect();
     assert_eq!(seen, known);
+}
+
+/// For each key of `[search]` settings beside which it holds, and a value that is not its default.
+const SEARCH_TRIES: &[(&str, &str)] = &[
+    ("", "method=tpe"),
+    ("", "trials=7"),
+    ("", "max_time=30m"),
+    ("", "objective=left.accuracy"),
+    ("", "pareto=[\"left.accuracy\", \"right.accuracy\"]"),
+    ("objective=[\"left.accuracy\", \"right.accuracy\"]", "reference=[0.5, 0.25]"),
+    ("", "seed=4"),
+    ("", "eta=2"),
+    ("method=tpe", "workers=3"),
+    ("", "seeds=2"),
+    ("", "space.\"trunk.dropout\"={ linear = [0, 0.5] }"),
+];
+
+fn key_of(spec: &str) -> &str {
+    spec.split(['=', '.']).next().unwrap()
+}
+
+#[test]
+fn search_keys_are_read() {
+    let read = |specs: &[&str]| {
+        let of_search = |spec: &&str| format!("search.{spec}");
+        let specs: Vec<String> =
+            specs.iter().filter(|spec| !spec.is_empty()).map(of_search).collect();
+        tandem::config::read::with_search(&whole(""), "x", Path::new("/"), &specs).unwrap()
+    };
+    for (beside, spec) in SEARCH_TRIES {
+        let ((before, without), (after, with)) = (read(&[beside]), read(&[beside, spec]));
+        assert_ne!(without.unwrap_or_default(), with.unwrap(), "{spec} changes nothing");
+        assert_eq!(before, after, "{spec} changes what is trained");
+    }
+}
+
+/// Keys of the space may stand as tables, as TOML has them without quotes.
+#[test]
+fn a_space_is_read_from_flags_and_tables() {
+    let space = |text: &str| {
+        let text = whole("") + &format!("\n[search.space]\n{text}");
+        let (_, search) =
+            tandem::config::read::with_search(&text, "x", Path::new("/"), &[]).unwrap();
+        search.unwrap().space
+    };
+    let quoted = space("\"optimizer.learning_rate\" = { log = [1e-4, 1e-2], or = [0.5] }");
+    assert_eq!(quoted, space("optimizer.learning_rate = { log = [1e-4, 1e-2], or = [0.5] }"));
+    assert_eq!(quoted[0].0, "optimizer.learning_rate");
+    let range = quoted[0].1.range.unwrap();
+    assert_eq!((range.low, range.high, range.log), (1e-4, 1e-2, true));
+    assert_eq!(quoted[0].1.others, ["0.5"]);
+    for (flag, table) in [
+        ("log:1e-4..10|0", "{ log = [1e-4, 10], or = [0] }"),
+        ("linear:0..0.5", "{ linear = [0, 0.5] }"),
+        ("[64]|[128, 64]", "{ choice = [[64], [128, 64]] }"),
+        ("shared|mmoe", "{ choice = [\"shared\", \"mmoe\"] }"),
+        ("choice:1|2", "{ choice = [1, 2] }"),
+    ] {
+        assert_eq!(tandem::config::Domain::of_flag(flag).unwrap(), table);
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 /// those below.
 const FLOORS: [&[&str]; 11] = [
     &["fault", "config", "rng", "replace", "cache", "text"],
-    &["data", "kernels"],
+    &["data", "kernels", "search"],
     &["model"],
     &["schedule"],
     &["plan"],

@@ -28,6 +28,7 @@ mod protobuf;
 mod repeats;
 mod report;
 mod scaling;
+mod search;
 mod selection;
 mod sentences;
 mod shell;

@@ -1,11 +1,12 @@
 //! The best settings once more, from other seeds than the one that picked them, beside the settings
 //! as they stand and beside λ = 0.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
 use super::trials::Searching;
+use crate::cli::call::Call;
 use crate::cli::repeats;
 use crate::config::Config;
 use crate::fault::Exit;
@@ -21,43 +22,46 @@ pub(super) struct Arm {
     config: Config,
 }
 
-/// The settings as they stand, the best ones, and those without couplings where they have one.
-pub(super) fn arms(searching: &Searching, best: &Trial) -> Result<Vec<Arm>> {
-    // The seeds that follow: the first one has picked.
-    let seeded = |config: &Config| {
+impl Arm {
+    /// Settings that are trained from the seeds behind theirs: the first one has picked.
+    pub(super) fn new(name: &str, path: PathBuf, config: &Config) -> Arm {
         let mut config = config.clone();
         config.train.seed = config.train.seed.saturating_add(1);
-        config
-    };
-    let path = |name: &str| searching.path().join(name);
-    let defaults = seeded(&searching.config);
-    let config = seeded(&best.config);
-    let mut uncoupled = config.clone();
-    uncoupled.couplings.iter_mut().for_each(|coupling| coupling.strength = 0.0);
-    let mut arms = Vec::new();
-    if defaults != config {
-        arms.push(Arm { name: DEFAULTS.into(), path: path("beside/defaults"), config: defaults });
+        Arm { name: name.to_owned(), path, config }
     }
-    let is_searched = searching.keys().iter().any(|key| key.ends_with(".strength"));
-    if is_searched && uncoupled != config && arms.iter().all(|arm| arm.config != uncoupled) {
-        arms.push(Arm {
-            name: UNCOUPLED.into(),
-            path: path("beside/uncoupled"),
-            config: uncoupled,
-        });
-    }
-    arms.push(Arm { name: "best".into(), path: path("best"), config });
-    Ok(arms)
 }
 
-/// Trains all of them, or what is left; the exit if a signal stopped one.
-pub(super) fn train(searching: &mut Searching, arms: &[Arm]) -> Result<Option<Exit>> {
-    let seeds = searching.search.seeds as usize;
+/// The settings as they stand, the best ones, and those without couplings where they have one.
+pub(super) fn arms(searching: &Searching, best: &Trial) -> Vec<Arm> {
+    let arm = |name: &str, place: &str, config: &Config| {
+        Arm::new(name, searching.path().join(place), config)
+    };
+    let (defaults, mut uncoupled) = (&searching.config, best.config.clone());
+    uncoupled.couplings.iter_mut().for_each(|coupling| coupling.strength = 0.0);
+    let mut arms = Vec::new();
+    if *defaults != best.config {
+        arms.push(arm(DEFAULTS, "beside/defaults", defaults));
+    }
+    let is_searched = searching.keys().iter().any(|key| key.ends_with(".strength"));
+    if is_searched && uncoupled != best.config && uncoupled != *defaults {
+        arms.push(arm(UNCOUPLED, "beside/uncoupled", &uncoupled));
+    }
+    arms.push(arm("best", "best", &best.config));
+    arms
+}
+
+/// Trains all of them, or what is left; the exit if a signal stopped one. `path` is the directory
+/// of the search.
+pub(super) fn train_arms(
+    arms: &[Arm],
+    seeds: usize,
+    path: &Path,
+    call: &Call,
+) -> Result<Option<Exit>> {
     for arm in arms {
-        let stopped = repeats::train_into(&arm.path, &arm.config, seeds, searching.call)?;
+        let stopped = repeats::train_into(&arm.path, &arm.name, &arm.config, seeds, call)?;
         if let Some(exit) = stopped {
-            let path = searching.path().display().to_string();
-            searching.say(&format!("go on with: tandem search --resume {path}"))?;
+            call.console.note(&format!("go on with: tandem search --resume {}", path.display()));
             return Ok(Some(exit));
         }
     }

@@ -4,8 +4,9 @@
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
-use super::confirm::{Arm, arms, train};
+use super::confirm::{Arm, arms, train_arms};
 use super::trials::Searching;
+use crate::cli::call::Call;
 use crate::cli::compare::runs::beside;
 use crate::config::{Select, write};
 use crate::data::Part;
@@ -13,8 +14,12 @@ use crate::fault::{Exit, Fault};
 use crate::replace::replace;
 use crate::run::apply::group::Group;
 use crate::run::search::base::Trial;
+use crate::run::search::preference::{figures, name, turned};
 use crate::run::search::settle::DEFAULTS;
 use crate::run::train::point::higher_is_better;
+use crate::search::Scored;
+use crate::search::course::Job;
+use crate::search::front::{front, hypervolume};
 use crate::search::importance::importance;
 
 /// Trains what is left of a search, and tells what was found.
@@ -36,8 +41,9 @@ pub(super) fn run(mut searching: Searching) -> Result<Option<Exit>> {
     if searching.journal.found.is_null() {
         searching.say(&line)?;
     }
-    let arms = arms(&searching, &trial)?;
-    if let Some(exit) = train(&mut searching, &arms)? {
+    let arms = arms(&searching, &trial);
+    let (seeds, path) = (searching.search.seeds as usize, searching.path().to_owned());
+    if let Some(exit) = train_arms(&arms, seeds, &path, searching.call)? {
         return Ok(Some(exit));
     }
     let found = found(&mut searching, (&trial, best.trial), &arms)?;
@@ -70,25 +76,8 @@ fn found(
         return Ok(searching.journal.found.clone());
     }
     let keys = searching.keys();
-    let seeds = searching.search.seeds as usize;
-    let paths = |arm: &Arm| {
-        (1..=seeds).map(|seed| Group::Repeats.directory(&arm.path, seed)).collect::<Vec<_>>()
-    };
-    let ways: Vec<_> = arms.iter().map(|arm| (arm.name.clone(), paths(arm))).collect();
-    let call = searching.call;
-    let compared = |part: Part| -> Result<Value> {
-        let comparison = beside(&ways, part, call)?;
-        let found = comparison.found();
-        let mut json = found.json();
-        json["text"] = json!(found.text());
-        Ok(json)
-    };
-    let has_others = ways.len() > 1;
-    let valid = has_others.then(|| compared(Part::Valid)).transpose()?;
-    call.show_test();
-    // The best settings are fixed by now: what the test part says changes nothing.
-    let has_test = searching.config.data.has_test();
-    let test = (has_others && has_test).then(|| compared(Part::Test)).transpose()?;
+    let (seeds, has_test) = (searching.search.seeds as usize, searching.config.data.has_test());
+    let (valid, test) = measured(arms, seeds, has_test, searching.call)?;
     let best = searching.journal.best();
     let values: Map<String, Value> =
         keys.iter().zip(&trial.values).map(|(key, value)| (key.clone(), json!(value))).collect();
@@ -96,7 +85,7 @@ fn found(
     let verdicts = [(&valid, "validation"), (&test, "test")];
     let has_defaults = arms.first().is_some_and(|arm| arm.name == DEFAULTS);
     let verdicts = verdicts.iter().filter(|_| has_defaults);
-    sentences.extend(verdicts.filter_map(|(found, part)| verdict(found.as_ref()?, part)));
+    sentences.extend(verdicts.filter_map(|(found, part)| verdict(found, part)));
     let found = json!({
         "directory": searching.path(),
         "objective": searching.objective_name(),
@@ -111,6 +100,7 @@ fn found(
             "settings": searching.path().join("best.toml"),
         },
         "importance": searching.importance(),
+        "front": searching.front(),
         "valid": valid,
         "test": test,
         "sentences": sentences,
@@ -118,6 +108,47 @@ fn found(
     searching.journal.found = found.clone();
     searching.save()?;
     Ok(found)
+}
+
+/// What the runs of several settings say on the validation part, and then on the test part, where
+/// there is one; nulls where there is nothing to compare.
+///
+/// # Errors
+/// Those of [`beside`].
+pub(super) fn measured(
+    arms: &[Arm],
+    seeds: usize,
+    has_test: bool,
+    call: &Call,
+) -> Result<(Value, Value)> {
+    if arms.len() < 2 {
+        return Ok((Value::Null, Value::Null));
+    }
+    let paths = |arm: &Arm| {
+        (1..=seeds).map(|seed| Group::Repeats.directory(&arm.path, seed)).collect::<Vec<_>>()
+    };
+    let ways: Vec<_> = arms.iter().map(|arm| (arm.name.clone(), paths(arm))).collect();
+    let compared = |part: Part| -> Result<Value> {
+        let comparison = beside(&ways, part, call)?;
+        let found = comparison.found();
+        let mut json = found.json();
+        json["text"] = json!(found.text());
+        Ok(json)
+    };
+    let valid = compared(Part::Valid)?;
+    // The best settings are fixed by now: what the test part says changes nothing.
+    call.show_test();
+    Ok((valid, if has_test { compared(Part::Test)? } else { Value::Null }))
+}
+
+/// The tables of what [`measured`] has found.
+pub(super) fn tables(found: &Value, seeds: u64) -> Vec<String> {
+    let parts = [("valid", "on the validation part"), ("test", "on the test part")];
+    let table = |(part, title): (&str, &str)| {
+        let table = found[part]["text"].as_str()?;
+        Some(format!("\n{title}, {seeds} seeds:\n{table}"))
+    };
+    parts.into_iter().filter_map(table).chain([String::new()]).collect()
 }
 
 /// What a reader should know beside the figures.
@@ -141,24 +172,23 @@ fn sentences(searching: &Searching, trial: &Trial, number: usize, has_test: bool
     all
 }
 
-/// A sentence about the mean difference of the best settings from those as they stand.
+/// A sentence about the mean difference of the best settings from those as they stand: it is one
+/// where the intervals over rows and seeds, and over seeds alone, lie on one side of 0.
 fn verdict(found: &Value, part: &str) -> Option<String> {
     let found = &found["mean"]["best"];
-    let (percent, interval) = (found["percent"].as_f64()?, found["interval"].as_array()?);
-    let ends: Vec<f64> = interval.iter().filter_map(Value::as_f64).collect();
-    let [low, high] = ends[..] else { return None };
+    let ends = |key: &str| -> Option<[f64; 2]> {
+        Some([found[key][0].as_f64()?, found[key][1].as_f64()?])
+    };
+    let (percent, interval) = (found["percent"].as_f64()?, ends("interval")?);
+    let [low, high] = interval;
+    let over_seeds = ends("interval_over_seeds").unwrap_or([f64::NAN; 2]);
     let figures = format!("{percent:+.2} % [{low:+.2}, {high:+.2}] in the mean on the {part} part");
-    Some(match () {
-        () if low > 0.0 => {
-            format!("the best settings are better than those as they stand: {figures}")
-        }
-        () if high < 0.0 => {
-            format!("the best settings are worse than those as they stand: {figures}")
-        }
-        () => format!(
-            "whether the best settings are better than those as they stand cannot be told: \
-             {figures}"
-        ),
+    let all = |holds: fn(&f64) -> bool| interval.iter().chain(&over_seeds).all(holds);
+    let than = "than those as they stand";
+    Some(match (all(|end| *end > 0.0), all(|end| *end < 0.0)) {
+        (true, _) => format!("the best settings are better {than}: {figures}"),
+        (_, true) => format!("the best settings are worse {than}: {figures}"),
+        _ => format!("whether the best settings are better {than} cannot be told: {figures}"),
     })
 }
 
@@ -181,18 +211,38 @@ fn text(searching: &Searching, trial: &Trial, found: &Value) -> String {
             shown(default)
         ));
     }
-    for (part, title) in [("valid", "on the validation part"), ("test", "on the test part")] {
-        if let Some(table) = found[part]["text"].as_str() {
-            lines.push(format!("\n{title}, {} seeds:\n{table}", searching.search.seeds));
-        }
-    }
-    lines.push(String::new());
+    lines.extend(front_lines(&found["front"]));
+    lines.extend(tables(found, searching.search.seeds));
     let sentences = found["sentences"].as_array().into_iter().flatten();
     lines.extend(sentences.filter_map(|line| line.as_str().map(str::to_owned)));
     let path = searching.path().display();
     lines.push(format!("train with them: tandem train {path}/best.toml"));
     lines.push(format!("directory: {path}"));
     lines.join("\n")
+}
+
+/// The front as lines of text.
+fn front_lines(front: &Value) -> Vec<String> {
+    let texts = |list: &Value| -> Vec<String> {
+        let of = |value: &Value| match value {
+            Value::String(text) => text.clone(),
+            other => other.as_f64().map_or(String::new(), |number| format!("{number:.4}")),
+        };
+        list.as_array().into_iter().flatten().map(of).collect()
+    };
+    let Some(volume) = front["hypervolume"].as_f64() else { return Vec::new() };
+    let from = if front["is_given"] == true { "" } else { ", the worst figures of any trial" };
+    let mut lines = vec![format!(
+        "\nfront of {}; hypervolume {volume:.6} from {}{from}:",
+        texts(&front["objectives"]).join(", "),
+        texts(&front["reference"]).join(", ")
+    )];
+    let trials = front["trials"].as_array().into_iter().flatten();
+    let line = |trial: &Value| {
+        format!("  trial {}: {}", trial["trial"], texts(&trial["figures"]).join(", "))
+    };
+    lines.extend(trials.filter(|trial| trial["on_front"] == true).map(line));
+    lines
 }
 
 impl Searching<'_> {
@@ -242,22 +292,65 @@ impl Searching<'_> {
         last.filter(|told| told.score.is_none()).count()
     }
 
-    /// The share of the spread of scores that each key explains alone, by the scores of the rung
-    /// that most trials have reached.
+    /// The share of the spread of scores that each key explains alone, by the scores of the first
+    /// rung, which all have reached.
     pub(super) fn importance(&self) -> Value {
-        let scores: Vec<(Vec<f64>, f64)> = (0..self.count())
+        let scored: Vec<(Vec<f64>, Option<f64>)> = (0..self.count())
             .filter_map(|trial| {
-                let job = crate::search::course::Job { trial, rung: 0 };
-                let score = self.journal.told(job)?.score?;
-                Some((self.point(trial)?, score))
+                let told = self.journal.told(Job { trial, rung: 0 })?;
+                Some((self.point(trial)?, told.score))
             })
             .collect();
-        let shares = importance(&scores, self.settled.space.dimensions.len());
+        let scored: Vec<Scored> =
+            scored.iter().map(|(point, score)| (&point[..], *score)).collect();
+        let dimensions = self.settled.space.dimensions.len();
+        let shares = importance(&scored, dimensions, self.search.seed);
         let keys = self.keys().into_iter();
         keys.zip(shares.map_or_else(Vec::new, |s| s))
             .map(|(key, share)| (key, json!(share)))
             .collect::<Map<_, _>>()
             .into()
+    }
+
+    /// The objectives that a front lies between; none where one figure is looked for.
+    fn objectives(&self) -> &[Select] {
+        match (&self.search.pareto[..], &self.search.objective[..]) {
+            ([], [_]) => &[],
+            ([], all) => all,
+            (all, _) => all,
+        }
+    }
+
+    /// The trials that no other trial is better than in all objectives, with the volume that they
+    /// dominate; null where one figure is looked for.
+    pub(super) fn front(&self) -> Value {
+        let objectives = self.objectives();
+        let of = |trial: usize| {
+            let found = figures(objectives, &self.journal.last(trial)?.tasks)?;
+            Some((trial, found))
+        };
+        let points: Vec<(usize, Vec<f64>)> = (0..self.count()).filter_map(of).collect();
+        if objectives.is_empty() || points.is_empty() {
+            return Value::Null;
+        }
+        let all: Vec<Vec<f64>> =
+            points.iter().map(|(_, found)| turned(objectives, found)).collect();
+        let worst = |at: usize| all.iter().map(|point| point[at]).fold(f64::INFINITY, f64::min);
+        let reference = match &self.search.reference[..] {
+            [] => (0..objectives.len()).map(worst).collect(),
+            given => turned(objectives, given),
+        };
+        let on_front = front(&all);
+        let trials = points.iter().enumerate().map(|(at, (trial, found))| {
+            json!({"trial": trial + 1, "figures": found, "on_front": on_front.contains(&at)})
+        });
+        json!({
+            "objectives": objectives.iter().map(name).collect::<Vec<_>>(),
+            "trials": trials.collect::<Vec<_>>(),
+            "reference": turned(objectives, &reference),
+            "is_given": !self.search.reference.is_empty(),
+            "hypervolume": hypervolume(&all, &reference),
+        })
     }
 
     /// The table of trials, as CSV.

@@ -19,6 +19,7 @@ use crate::run::job::{Done, Listener, Place};
 use crate::run::machine::Machine;
 use crate::run::search::base::{Base, Trial};
 use crate::run::search::journal::{Journal, SETTINGS, Told};
+use crate::run::search::preference::{figures, overrides, preferences, turned};
 use crate::run::search::scores::{scored, shares, until};
 use crate::run::search::settle::{Settled, settle};
 use crate::run::train::Plan;
@@ -69,13 +70,9 @@ impl<'c> Searching<'c> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             directory: base.directory.clone(),
             overrides: base.overrides.clone(),
-            frozen: None,
             data,
             shares,
-            seconds: 0.0,
-            over: false,
-            jobs: Vec::new(),
-            found: Value::Null,
+            ..Journal::default()
         };
         journal.save(directory.path())?;
         let mut this = Searching::new(call, directory, base, (config, search, settled), journal);
@@ -90,8 +87,11 @@ impl<'c> Searching<'c> {
     /// # Errors
     /// 66 if it is none; 65 if its record cannot be read, or the data is other data; 75 if another
     /// process is at it.
-    pub(super) fn open(path: &Path, call: &'c Call<'c>) -> Result<Searching<'c>> {
-        let (journal, base) = Journal::read(path)?;
+    pub(super) fn open(
+        path: &Path,
+        (journal, base): (Journal, Base),
+        call: &'c Call<'c>,
+    ) -> Result<Searching<'c>> {
         let directory = RunDirectory::open(path)?;
         let settled = read(&base)?;
         let now = route::hashes(&settled.0.data)?;
@@ -287,15 +287,25 @@ impl<'c> Searching<'c> {
     /// # Errors
     /// 78 if its values do not fit each other.
     pub(super) fn trial(&self, trial: usize) -> Result<Trial> {
-        let values = match self.settled.fixed.get(trial) {
-            Some((_, values)) => values.clone(),
-            None => {
-                let point = self.course.point(trial).unwrap_or_default();
-                self.keys().into_iter().zip(self.settled.space.texts(point)).collect()
+        let mut more = self.settled.common.clone();
+        let keys = self.keys();
+        let Some((_, given)) = self.settled.fixed.get(trial) else {
+            let point = self.course.point(trial).unwrap_or_default();
+            let mut texts = self.settled.space.texts(point);
+            let own = keys.len() + 1 - self.search.pareto.len().max(1);
+            let numbers: Vec<f64> = texts.iter().skip(own).filter_map(|t| t.parse().ok()).collect();
+            let preferences = preferences(&numbers);
+            if !self.search.pareto.is_empty() {
+                more = overrides(&self.config, &self.search, &preferences);
             }
+            texts.truncate(own);
+            let values: Vec<_> = keys.iter().cloned().zip(texts).collect();
+            let mut trial = Trial::new(self.base.with(&values, &more)?, &keys);
+            let own = trial.values.iter_mut().skip(own).zip(&preferences);
+            own.for_each(|(value, preference)| *value = Some(format!("{preference:.4}")));
+            return Ok(trial);
         };
-        let config = self.base.with(&values, &self.settled.common)?;
-        Ok(Trial::new(config, &self.keys()))
+        Ok(Trial::new(self.base.with(given, &more)?, &keys))
     }
 
     /// Trains a trial up to a rung; `None` if a signal stopped it.
@@ -321,7 +331,14 @@ impl<'c> Searching<'c> {
             return Ok(None);
         }
         self.call.report(&done)?;
-        told(job, until, &mut done).map(Some)
+        let mut told = told(job, until, &mut done)?;
+        if !self.search.pareto.is_empty() {
+            // Trials pick by preferences of their own; they are ordered by all alike.
+            let found = figures(&self.search.pareto, &told.tasks);
+            let turned = found.map(|found| turned(&self.search.pareto, &found));
+            told.score = turned.map(|all| all.iter().sum::<f64>() / all.len() as f64);
+        }
+        Ok(Some(told))
     }
 
     /// Writes the record and the table of trials.

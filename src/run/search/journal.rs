@@ -18,7 +18,7 @@ pub const FILE: &str = "search.json";
 pub const SETTINGS: &str = "search.toml";
 
 /// The record of a search.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Journal {
     /// Version of tandem that began the search.
     pub version: String,
@@ -28,7 +28,7 @@ pub struct Journal {
     pub overrides: Vec<String>,
     /// A run whose mean weights are tried, where the search began with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub frozen: Option<PathBuf>,
+    pub frozen: Option<Frozen>,
     /// BLAKE3 of each file of the data, in hex.
     pub data: Vec<String>,
     /// Shares of a whole training after which trials are looked at.
@@ -42,6 +42,17 @@ pub struct Journal {
     /// What was found at the end; null until then.
     #[serde(default)]
     pub found: Value,
+}
+
+/// A run whose mean weights are tried.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Frozen {
+    /// Its directory.
+    pub run: PathBuf,
+    /// The mean weight of each task, beside the one of its settings.
+    pub weights: Vec<f64>,
+    /// Number of seeds.
+    pub seeds: u64,
 }
 
 /// A job that has ended.

@@ -3,6 +3,8 @@
 
 pub mod base;
 pub mod journal;
+pub mod mean_weights;
 pub mod own_space;
+pub mod preference;
 pub mod scores;
 pub mod settle;

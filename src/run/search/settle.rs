@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::base::{Base, of_key};
 use super::own_space::own_space;
+use super::preference;
 use crate::config::{Bounds, Config, Domain, Search, SearchMethod, Select};
 use crate::fault::{Fault, hint_of};
 use crate::search::space::{Dimension, Range, Scale, Space};
@@ -54,7 +55,8 @@ const OF_TASKS: [&str; 5] = ["weight", "layers", "activation", "dropout", "pool"
 /// 78 with the key and the value that cannot be searched.
 pub fn settle(base: &Base, config: &Config, search: &Search) -> Result<Settled> {
     let mut notes = Vec::new();
-    let own = search.space.is_empty().then(|| own_space(config));
+    let is_own = search.space.is_empty() && search.pareto.is_empty();
+    let own = is_own.then(|| own_space(config));
     if let Some(own) = &own {
         let keys: Vec<&str> = own.iter().map(|(key, _)| key.as_str()).collect();
         notes.push(format!("no [search.space] is given: searched are {}", keys.join(", ")));
@@ -69,7 +71,8 @@ pub fn settle(base: &Base, config: &Config, search: &Search) -> Result<Settled> 
         let alone = Alone { base, common: &common, wanted };
         alone.dimension(key, domain)
     });
-    let space = Space { dimensions: dimensions.collect::<Result<_>>()? };
+    let mut space = Space { dimensions: dimensions.collect::<Result<_>>()? };
+    space.dimensions.extend(preference::dimensions(search));
     let mut fixed = vec![(DEFAULTS.to_owned(), Vec::new())];
     let strengths: Vec<(String, String)> =
         keys.iter().filter(|key| is_strength(key)).map(|key| (key.clone(), "0.0".into())).collect();
@@ -92,7 +95,8 @@ fn is_strength(key: &str) -> bool {
 
 /// The override by which each trial keeps the model that the search looks for.
 fn objective_override(search: &Search) -> Vec<String> {
-    match &search.objective[..] {
+    let objectives = [&search.objective[..], &search.pareto].concat();
+    match &objectives[..] {
         [] => Vec::new(),
         [one] => vec![format!("train.select={}", one.toml())],
         all => {
@@ -116,10 +120,14 @@ fn check_key(key: &str, domain: &Domain, search: &Search, config: &Config) -> Re
         return Err(of_key(key, "is not searched: it says what a task is, not how it is learned")
             .hint(format!("of tasks, these are searched: {}, loss", OF_TASKS.join(", "))));
     }
-    let objective = match &search.objective[..] {
+    let objective = match &[&search.objective[..], &search.pareto].concat()[..] {
         [] => vec![config.train.select.clone()],
         all => all.to_vec(),
     };
+    if last == "weight" && is_below("task") && !search.pareto.is_empty() {
+        let found = "is not searched beside search.pareto, which weighs the tasks";
+        return Err(of_key(key, found).hint("leave it out of the space"));
+    }
     let is_loss = |select: &Select| match select {
         Select::RelativeLoss | Select::Loss => true,
         Select::Metric { metric, .. } => metric == "loss",
