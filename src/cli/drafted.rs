@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use super::console::Console;
 use crate::fault::{Exit, Fault};
 
 /// The path of the data as a configuration in the folder of `out` names it.
@@ -27,11 +28,19 @@ pub(super) fn taken(out: &Path, why: impl std::fmt::Display) -> anyhow::Error {
         .into()
 }
 
-/// Writes a file that must not exist yet.
+/// Writes a configuration into a file that must not exist yet, and says what can be done with it.
 ///
 /// # Errors
 /// 73 if it exists or cannot be created; 74 if a write failed.
-pub(super) fn write_new(out: &Path, text: &str) -> Result<()> {
+pub(super) fn write_draft(out: &Path, text: &str, console: &Console) -> Result<()> {
+    write_new(out, text)?;
+    let name = out.display();
+    let search = format!("tandem search {name} looks for better settings");
+    console.note(&format!("{name} written; next: tandem train {name}; later {search}"));
+    Ok(())
+}
+
+fn write_new(out: &Path, text: &str) -> Result<()> {
     let mut file = std::fs::File::create_new(out)
         .map_err(|e| taken(out, format!("cannot be created: {e}")))?;
     let failed =

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::console::Console;
-use super::drafted::{path_from, write_new};
+use super::drafted::{path_from, write_draft};
 use crate::config::{Sentences, Source, read};
 use crate::data::load::door::load;
 use crate::data::look::sentences::{SentenceSurvey, TokenColumn, with_names};
@@ -51,8 +51,7 @@ pub(super) fn init(
         "config": text,
     });
     if let Some(out) = out {
-        write_new(out, &text)?;
-        console.note(&format!("{} written; next: tandem train {}", out.display(), out.display()));
+        write_draft(out, &text, console)?;
     }
     match (console.json, out) {
         (true, _) => console.result_json(&document),

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::console::Console;
-use super::drafted::{path_from, taken, write_new};
+use super::drafted::{path_from, taken, write_draft};
 use super::flags::Weights;
 use super::sentences;
 use crate::config::write::quote;
@@ -213,8 +213,7 @@ pub(super) fn init(
         "config": text,
     });
     if let Some(out) = out {
-        write_new(out, &text)?;
-        console.note(&format!("{} written; next: tandem train {}", out.display(), out.display()));
+        write_draft(out, &text, console)?;
     }
     match (console.json, out) {
         (true, _) => console.result_json(&document),

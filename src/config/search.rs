@@ -162,6 +162,10 @@ impl Keyed for Statement<'_> {
             .only(is_halving, "method is not \"halving\"")
             .value(&mut search.eta, &count(2..=100))?;
         let decides = is_halving || search.method == SearchMethod::Tpe;
+        if reads && search.method == SearchMethod::Tpe {
+            // It learns less where more trials do not know of each other.
+            search.workers = 4;
+        }
         pass.key("workers")
             .only(decides, "only \"halving\" and \"tpe\" decide by the results of trials")
             .value(&mut search.workers, &size(1..=4096))?;

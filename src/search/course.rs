@@ -26,7 +26,7 @@ pub enum Method {
     Grid,
     /// Sobol points.
     Random,
-    /// Sobol points, of which the best are trained on: [`super::halving`].
+    /// Sobol points, of which the best are trained on (asynchronous successive halving).
     Halving,
     /// Points that the Parzen estimators propose, after some Sobol points.
     Tpe,

@@ -20,7 +20,7 @@ pub fn importance(points: &[Scored], dimensions: usize, seed: u64) -> Option<Vec
     if rows.len() < FEWEST {
         return None;
     }
-    let rows = scaled(rows)?;
+    let rows = scaled(rows);
     let of_tree = |number| shares(&tree(&rows, dimensions, seed, number), dimensions);
     let trees: Vec<Vec<f64>> = (0..TREES).filter_map(of_tree).collect();
     let mean = |dimension: usize| {
@@ -29,13 +29,13 @@ pub fn importance(points: &[Scored], dimensions: usize, seed: u64) -> Option<Vec
     (!trees.is_empty()).then(|| (0..dimensions).map(mean).collect())
 }
 
-/// The rows with scores between 0 and 1, so that what is too small to matter is so for all scores;
-/// `None` where they do not vary.
-fn scaled(mut rows: Vec<Row>) -> Option<Vec<Row>> {
+/// The rows with scores between 0 and 1, so that what is too small to matter is so for all scores.
+/// Scores that do not vary, or that overflow, become no numbers: no cut is found, and nothing said.
+fn scaled(mut rows: Vec<Row>) -> Vec<Row> {
     let low = rows.iter().map(|row| row.1).fold(f64::INFINITY, f64::min);
     let high = rows.iter().map(|row| row.1).fold(f64::NEG_INFINITY, f64::max);
     rows.iter_mut().for_each(|row| row.1 = (row.1 - low) / (high - low));
-    (high > low && rows.iter().all(|row| row.1.is_finite())).then_some(rows)
+    rows
 }
 
 /// The width of a side.

@@ -1,7 +1,7 @@
 //! A search trains many trials with different settings and finds the best ones.
 //!
 //! This part knows nothing of training. [`space`] says which settings there are, [`course`] which
-//! trial runs next, with points from [`sobol`] or [`tpe`] and the rungs of [`halving`]; [`front`]
+//! trial runs next, with points from [`sobol`] or [`tpe`] and the rungs of `halving`; [`front`]
 //! and [`importance`] say what was found. All of it is a function of the seed and of the scores
 //! that were told.
 

@@ -87,7 +87,6 @@ impl Range {
         let last = self.points.saturating_sub(1);
         let number = |k: usize| match (k, self.scale) {
             (0, _) => self.low,
-            (k, _) if k == last => self.high,
             (k, Scale::Linear) => self.low + k as f64 / last as f64 * (self.high - self.low),
             (k, Scale::Log) => self.low * (self.high / self.low).powf(k as f64 / last as f64),
         };

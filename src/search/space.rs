@@ -66,10 +66,8 @@ impl Dimension {
     pub(super) fn coordinate(&self, place: Place) -> f64 {
         let range = self.range_share();
         match place {
-            Place::Within(share) => {
-                let u = share * range;
-                if u < range { u } else { range * BELOW_ONE }
-            }
+            // A share is below 1, so this is below the other values.
+            Place::Within(share) => share * range,
             Place::Other(other) => {
                 let share = (other as f64 + 0.5) / self.others.len().max(1) as f64;
                 (range + share * (1.0 - range)).min(BELOW_ONE)

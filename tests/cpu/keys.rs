@@ -746,7 +746,7 @@ fn every_key_has_a_flip() {
     // These keys concern files only: tests/program/tracking.rs.
     flipped.extend(["", ".tensorboard", ".histograms"].map(|key| format!("tracking{key}")));
     // These keys concern the search alone: tests/program/search.rs.
-    let of_search = known().into_iter().filter(|table| table.table == "search");
+    let of_search = tandem::config::known().into_iter().filter(|table| table.table == "search");
     flipped.extend(of_search.flat_map(|t| t.keys).map(|key| format!("search.{key}")));
     flipped.insert("search".into());
     // This key names a source in messages: tests/program/sources.rs.

@@ -117,7 +117,7 @@ const RULES: &[Rule] = &[
         bound: 1,
         within: &["src/config"],
         members: &[
-            plain("max_time", &["max_time"]),
+            plain("histograms", &["histograms"]),
             plain("min_count", &["min_count"]),
             plain("evaluate_every", &["evaluate_every"]),
         ],

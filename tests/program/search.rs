@@ -104,7 +104,7 @@ fn trials_are_the_runs_of_their_settings() {
     let args = ["compare", "all/beside/defaults", "all/best", "--json"];
     let compared = room.on_reference(&args).expect(0).json();
     assert_eq!(
-        compared["tasks"]["a"]["values"]["all/best"],
+        compared["tasks"]["a"]["values"]["all/best/repeat-1"],
         found["test"]["tasks"]["a"]["values"]["best"]
     );
     room.is_tidy("all");
@@ -269,9 +269,9 @@ seeds = 1
     let failed = column(&room, "all", "failed");
     let count = failed.iter().filter(|why| !why.is_empty()).count();
     assert!(count > 0 && found["failed"] == count, "{failed:?}");
-    assert_eq!(found["best"]["values"]["optimizer.learning_rate"], "0.001");
+    assert_ne!(found["best"]["values"]["optimizer.learning_rate"], "1e38");
     // All of them.
-    room.write("net.toml", net.replace("choice = [1e-3, 1e38]", "choice = [1e37, 1e38]"));
+    room.write("net.toml", net.replace("choice = [1e-3, 1e38]", "choice = [2e38, 3e38]"));
     search(&room, "none", &["--set", "optimizer.learning_rate=1e38"])
         .refused(78, &["all trials failed, the first one so: "]);
 }
@@ -389,7 +389,11 @@ fn every_bad_space_has_its_sentence() {
         &["the value \"wide\" is refused: trunk.layers: must be a list"],
     );
     param("train.batch_size=log:8..64.5", 78, &["the value 64.5 is refused: train.batch_size"]);
-    param("task.c.weight=log:0.1..1", 78, &["the value 0.1 is refused", "there is no task \"c\""]);
+    param(
+        "task.c.weight=log:0.1..1",
+        78,
+        &["the value 0.1 is refused", "task.c: there is no such task to override"],
+    );
     param("train.seed=1|2|3", 78, &["is not searched: the best of several seeds is luck"]);
     param("data.split_seed=1|2", 78, &["is not searched: trials on other rows cannot be compared"]);
     param("task.a.type=multiclass|binary", 78, &["it says what a task is, not how it is learned"]);
@@ -455,12 +459,12 @@ fn training_reads_past_the_space() {
 }
 
 /// Number of columns of the made problems.
-const COLUMNS: usize = 40;
+const COLUMNS: usize = 100;
 
 /// A table whose two labels are sums of its columns with these coefficients, and normal noise.
 fn sums(rows: u64, stream: u64, coefficients: [&[f64]; 2], noise: f64) -> String {
     let draw = |row: u64, at: usize| {
-        tandem::rng::normal(5, tandem::rng::Purpose::Synthetic, stream, row * 64 + at as u64)
+        tandem::rng::normal(5, tandem::rng::Purpose::Synthetic, stream, row * 128 + at as u64)
     };
     let names: Vec<String> = (0..COLUMNS).map(|at| format!("x{at}")).collect();
     let mut text = names.join(",") + ",a,b\n";
@@ -527,7 +531,7 @@ fn around(centre: &[f64], spread: f64, stream: u64) -> Vec<f64> {
 /// n / 2σ².
 #[test]
 fn the_best_strength_of_a_coupling_is_found() {
-    let (rows, noise, spread) = (120.0, 3.0, 0.3);
+    let (rows, noise, spread) = (300.0, 3.0, 0.3);
     let known = noise * noise / (rows * spread * spread);
     let room = Room::new(&linear(32));
     let centre = around(&[0.0; COLUMNS], 1.0, 100);

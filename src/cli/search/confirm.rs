@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::trials::Searching;
+use super::trials::{Searching, is_of_trial};
 use crate::cli::call::Call;
 use crate::cli::repeats;
 use crate::config::Config;
 use crate::fault::Exit;
 use crate::run::search::base::Trial;
 use crate::run::search::settle::{DEFAULTS, UNCOUPLED};
+
+/// The name of the best settings in tables.
+pub(super) const BEST: &str = "best";
 
 /// Settings that are trained from several seeds.
 pub(super) struct Arm {
@@ -46,24 +49,35 @@ pub(super) fn arms(searching: &Searching, best: &Trial) -> Vec<Arm> {
     if is_searched && uncoupled != best.config && uncoupled != *defaults {
         arms.push(arm(UNCOUPLED, "beside/uncoupled", &uncoupled));
     }
-    arms.push(arm("best", "best", &best.config));
+    arms.push(arm(BEST, "best", &best.config));
     arms
 }
 
-/// Trains all of them, or what is left; the exit if a signal stopped one. `path` is the directory
-/// of the search.
+/// Trains all of them, or what is left; the exit if a signal stopped one. Settings that cannot be
+/// trained from one of the seeds leave the list, with a line each. `path` is the directory of the
+/// search.
 pub(super) fn train_arms(
-    arms: &[Arm],
+    arms: &mut Vec<Arm>,
     seeds: usize,
     path: &Path,
     call: &Call,
-) -> Result<Option<Exit>> {
-    for arm in arms {
-        let stopped = repeats::train_into(&arm.path, &arm.name, &arm.config, seeds, call)?;
-        if let Some(exit) = stopped {
-            call.console.note(&format!("go on with: tandem search --resume {}", path.display()));
-            return Ok(Some(exit));
+) -> Result<(Option<Exit>, Vec<String>)> {
+    let mut failed = Vec::new();
+    for arm in std::mem::take(arms) {
+        match repeats::train_into(&arm.path, &arm.name, &arm.config, seeds, call) {
+            Ok(None) => arms.push(arm),
+            Ok(Some(exit)) => {
+                let line = format!("go on with: tandem search --resume {}", path.display());
+                call.console.note(&line);
+                return Ok((Some(exit), failed));
+            }
+            Err(error) if is_of_trial(&error) => {
+                let line = format!("{}, from another seed, failed: {error:#}", arm.name);
+                call.console.note(&line);
+                failed.push(line);
+            }
+            Err(error) => return Err(error),
         }
     }
-    Ok(None)
+    Ok((None, failed))
 }

@@ -102,14 +102,15 @@ fn run_all(
     call.console.note(&line);
     directory.log(&line)?;
     let arm = |name: &str, place: &str, config: &Config| Arm::new(name, path.join(place), config);
-    let arms = [
+    let mut arms = vec![
         arm(method, "beside/balanced", &config),
         arm("unbalanced", "beside/unbalanced", &plain),
         arm("frozen", "best", &best),
     ];
     let seeds = frozen.seeds as usize;
-    if let Some(exit) = train_arms(&arms, seeds, &path, call)? {
-        return Ok(Some(exit));
+    let (stopped, failed) = train_arms(&mut arms, seeds, &path, call)?;
+    if stopped.is_some() {
+        return Ok(stopped);
     }
     if journal.found.is_null() {
         let (valid, test) = measured(&arms, seeds, config.data.has_test(), call)?;
@@ -124,11 +125,14 @@ fn run_all(
             "best": {"run": path.join("best"), "settings": path.join("best.toml")},
             "valid": valid,
             "test": test,
+            "sentences": failed,
         });
         journal.save(&path)?;
     }
     let mut lines = vec![line];
     lines.extend(tables(&journal.found, frozen.seeds));
+    let sentences = journal.found["sentences"].as_array().into_iter().flatten();
+    lines.extend(sentences.filter_map(|line| line.as_str().map(str::to_owned)));
     lines.push(format!("train with them: tandem train {}/best.toml", path.display()));
     lines.push(format!("directory: {}", path.display()));
     let text = lines.join("\n");

@@ -4,7 +4,7 @@
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
-use super::confirm::{Arm, arms, train_arms};
+use super::confirm::{Arm, BEST, arms, train_arms};
 use super::trials::Searching;
 use crate::cli::call::Call;
 use crate::cli::compare::runs::beside;
@@ -41,12 +41,13 @@ pub(super) fn run(mut searching: Searching) -> Result<Option<Exit>> {
     if searching.journal.found.is_null() {
         searching.say(&line)?;
     }
-    let arms = arms(&searching, &trial);
+    let mut arms = arms(&searching, &trial);
     let (seeds, path) = (searching.search.seeds as usize, searching.path().to_owned());
-    if let Some(exit) = train_arms(&arms, seeds, &path, searching.call)? {
-        return Ok(Some(exit));
+    let (stopped, failed) = train_arms(&mut arms, seeds, &path, searching.call)?;
+    if stopped.is_some() {
+        return Ok(stopped);
     }
-    let found = found(&mut searching, (&trial, best.trial), &arms)?;
+    let found = found(&mut searching, (&trial, best.trial), &arms, failed)?;
     let text = text(&searching, &trial, &found);
     replace(&searching.path().join("search.txt"), format!("{text}\n").as_bytes())?;
     let console = searching.call.console;
@@ -71,6 +72,7 @@ fn found(
     searching: &mut Searching,
     (trial, number): (&Trial, usize),
     arms: &[Arm],
+    failed: Vec<String>,
 ) -> Result<Value> {
     if !searching.journal.found.is_null() {
         return Ok(searching.journal.found.clone());
@@ -82,8 +84,10 @@ fn found(
     let values: Map<String, Value> =
         keys.iter().zip(&trial.values).map(|(key, value)| (key.clone(), json!(value))).collect();
     let mut sentences = sentences(searching, trial, number, has_test);
+    sentences.extend(failed);
     let verdicts = [(&valid, "validation"), (&test, "test")];
-    let has_defaults = arms.first().is_some_and(|arm| arm.name == DEFAULTS);
+    let names: Vec<&str> = arms.iter().map(|arm| arm.name.as_str()).collect();
+    let has_defaults = names.first() == Some(&DEFAULTS) && names.contains(&BEST);
     let verdicts = verdicts.iter().filter(|_| has_defaults);
     sentences.extend(verdicts.filter_map(|(found, part)| verdict(found, part)));
     let found = json!({
@@ -166,6 +170,10 @@ fn sentences(searching: &Searching, trial: &Trial, number: usize, has_test: bool
     if failed > 0 {
         all.push(format!("{failed} of {} trials failed: trials.csv says why", searching.count()));
     }
+    let is_told = searching.importance().as_object().is_some_and(|shares| !shares.is_empty());
+    if is_told && searching.count() < 30 {
+        all.push("importance from fewer than thirty trials is mostly noise".to_owned());
+    }
     if !has_test {
         all.push("there is no test part: every figure is of the part that picked".to_owned());
     }
@@ -175,7 +183,7 @@ fn sentences(searching: &Searching, trial: &Trial, number: usize, has_test: bool
 /// A sentence about the mean difference of the best settings from those as they stand: it is one
 /// where the intervals over rows and seeds, and over seeds alone, lie on one side of 0.
 fn verdict(found: &Value, part: &str) -> Option<String> {
-    let found = &found["mean"]["best"];
+    let found = &found["mean"][BEST];
     let ends = |key: &str| -> Option<[f64; 2]> {
         Some([found[key][0].as_f64()?, found[key][1].as_f64()?])
     };
@@ -292,7 +300,7 @@ impl Searching<'_> {
         last.filter(|told| told.score.is_none()).count()
     }
 
-    /// The share of the spread of scores that each key explains alone, by the scores of the first
+    /// The share of the spread of the ranks of trials that each key explains alone, by the scores of the first
     /// rung, which all have reached.
     pub(super) fn importance(&self) -> Value {
         let scored: Vec<(Vec<f64>, Option<f64>)> = (0..self.count())
@@ -301,8 +309,12 @@ impl Searching<'_> {
                 Some((self.point(trial)?, told.score))
             })
             .collect();
+        // Ranks in place of scores: one trial that diverged would be all the spread.
+        let mut order: Vec<f64> = scored.iter().filter_map(|(_, score)| *score).collect();
+        order.sort_by(f64::total_cmp);
+        let rank = |score: f64| order.partition_point(|other| *other < score) as f64;
         let scored: Vec<Scored> =
-            scored.iter().map(|(point, score)| (&point[..], *score)).collect();
+            scored.iter().map(|(point, score)| (&point[..], score.map(rank))).collect();
         let dimensions = self.settled.space.dimensions.len();
         let shares = importance(&scored, dimensions, self.search.seed);
         let keys = self.keys().into_iter();

@@ -397,7 +397,8 @@ fn told(job: Job, until: u64, done: &mut Done) -> Result<Told> {
         trial: job.trial,
         rung: job.rung,
         score: found.as_ref().map(|found| found.score),
-        steps: done.outcome.steps,
+        // A trial may have gone further before the record was lost.
+        steps: done.outcome.steps.min(until),
         epoch: found.as_ref().map_or(0, |found| found.epoch),
         seconds: done.outcome.seconds,
         parameters: done.plan.layout.parameters(),
@@ -422,7 +423,7 @@ fn failed(job: Job, error: &anyhow::Error) -> Option<Told> {
 }
 
 /// Whether an error is of one trial's settings, so that others may go on.
-fn is_of_trial(error: &anyhow::Error) -> bool {
+pub(super) fn is_of_trial(error: &anyhow::Error) -> bool {
     matches!(exit_of(error), Exit::NotFinite | Exit::Config | Exit::Unavailable | Exit::Data)
 }
 

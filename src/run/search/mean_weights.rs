@@ -17,7 +17,7 @@ pub fn mean_weights(run: &Path, config: &Config) -> Result<Vec<f64>> {
     if config.balance.method == Balancer::None {
         let found = format!("{}: the run has no method that finds weights", run.display());
         return Err(Fault::config("balance.method", found)
-            .hint("name a run that was balanced, such as one with balance.method = \"famo\"")
+            .hint("name a run that was balanced, see balance.method")
             .into());
     }
     let file = run.join("metrics.jsonl");

@@ -175,7 +175,8 @@ impl Alone<'_> {
         let between = low + (high - low) * 0.5 + 0.123;
         let takes_fractions = self.takes(key, &format!("{:?}", between.min(high))).is_ok();
         let whole = is_whole(low) && is_whole(high) && !takes_fractions;
-        let text = |x: f64| if whole { format!("{x:.0}") } else { format!("{x:?}") };
+        let shown_whole = |x: f64| !takes_fractions && is_whole(x);
+        let text = |x: f64| if shown_whole(x) { format!("{x:.0}") } else { format!("{x:?}") };
         [low, high].into_iter().try_for_each(|end| self.check(key, &text(end)))?;
         let scale = if log { Scale::Log } else { Scale::Linear };
         Ok(Range { low, high, scale, whole, points })
