@@ -1,7 +1,8 @@
 //! A run of the command line: from flags to a job, with a console that listens.
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 use indicatif::ProgressBar;
@@ -56,11 +57,11 @@ pub(super) struct Call<'a> {
 #[derive(Default)]
 struct OfSearch {
     /// Whether runs see the test part.
-    shows_test: Cell<bool>,
+    shows_test: AtomicBool,
     /// The data of the last run.
-    kept: RefCell<Option<Kept>>,
+    kept: Mutex<Option<Kept>>,
     /// Lines that were told already.
-    lines: RefCell<BTreeSet<String>>,
+    lines: Mutex<BTreeSet<String>>,
 }
 
 /// Data, and the settings that it was read by.
@@ -100,8 +101,8 @@ impl<'a> Call<'a> {
     /// From now on runs of a search see the test part.
     pub(super) fn show_test(&self) {
         if let Some(search) = &self.search {
-            search.shows_test.set(true);
-            search.kept.take();
+            search.shows_test.store(true, Ordering::Relaxed);
+            *locked(&search.kept) = None;
         }
     }
 
@@ -110,7 +111,10 @@ impl<'a> Call<'a> {
         let is_cached = self.args.data_cache == DataCache::On;
         let read = || -> Result<Parts> {
             let parts = read_data(config, is_cached, self.console)?;
-            let is_hidden = self.search.as_ref().is_some_and(|search| !search.shows_test.get());
+            let is_hidden = self
+                .search
+                .as_ref()
+                .is_some_and(|search| !search.shows_test.load(Ordering::Relaxed));
             Ok(if is_hidden { Parts { test: None, ..parts } } else { parts })
         };
         let Some(OfSearch { kept, .. }) = &self.search else { return read() };
@@ -123,7 +127,8 @@ impl<'a> Call<'a> {
             ..task.clone()
         };
         let tasks: Vec<Task> = config.tasks.iter().map(of_labels).collect();
-        let mut kept = kept.borrow_mut();
+        // Other runs wait: they want the same data.
+        let mut kept = locked(kept);
         if let Some(same) = kept.as_ref().filter(|k| k.data == config.data && k.tasks == tasks) {
             return Ok(same.parts.clone());
         }
@@ -135,7 +140,12 @@ impl<'a> Call<'a> {
     /// The console as a listener.
     pub(super) fn front(&self) -> Front<'_> {
         let told = self.search.as_ref().map(|search| &search.lines);
-        Front { console: self.console, signals: self.signals, bar: None, told }
+        Front { console: self.console, signals: self.signals, bar: None, has_bar: true, told }
+    }
+
+    /// The console as the listener of one of several runs at a time: it has no bar.
+    pub(super) fn front_beside_others(&self) -> Front<'_> {
+        Front { has_bar: false, ..self.front() }
     }
 
     /// The machine, opened when it is first wanted.
@@ -158,16 +168,22 @@ impl<'a> Call<'a> {
         self.run(config, place, initial, false)
     }
 
-    /// Begins a run, or goes on with one, and tells another listener of it.
+    /// A job for one of several runs at a time.
+    pub(super) fn job_beside_others(&self, machine: &Machine) -> Result<Job> {
+        self.job.beside_others(machine)
+    }
+
+    /// Begins a run, or goes on with one, by a job of its own, and tells another listener of it.
     pub(super) fn run_for(
         &self,
+        job: &Job,
         config: Config,
         place: Place,
         listener: &mut dyn Listener,
     ) -> Result<Done> {
         let parts = self.parts(&config)?;
         self.signals.keep(true);
-        self.job.run(config, parts, place, None, listener)
+        job.run(config, parts, place, None, listener)
     }
 
     /// Goes on with a run. It holds its directory already, so that a signal while data is read
@@ -235,6 +251,11 @@ impl<'a> Call<'a> {
     }
 }
 
+/// What a mutex holds, also where a thread that held it has died.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Initial parameters from a model, for the whole network or its trunk.
 fn from_flags(model: &Model, plan: &Plan, part: InitPart) -> Result<Vec<f32>> {
     file::check_inputs(model, &plan.parts.schema.input)?;
@@ -249,8 +270,9 @@ pub(super) struct Front<'a> {
     console: &'a Console,
     signals: &'a Signals,
     bar: Option<ProgressBar>,
+    has_bar: bool,
     /// Lines that earlier runs of a search have told.
-    told: Option<&'a RefCell<BTreeSet<String>>>,
+    told: Option<&'a Mutex<BTreeSet<String>>>,
 }
 
 impl Listener for Front<'_> {
@@ -259,6 +281,9 @@ impl Listener for Front<'_> {
     }
 
     fn begin(&mut self, steps: u64, total: u64) {
+        if !self.has_bar {
+            return;
+        }
         let bar = self.bar.get_or_insert_with(|| self.console.bar(total));
         bar.set_position(steps);
         bar.reset_eta();
@@ -280,7 +305,7 @@ impl Listener for Front<'_> {
     }
 
     fn note(&mut self, line: &str) {
-        if self.told.is_some_and(|told| !told.borrow_mut().insert(line.to_owned())) {
+        if self.told.is_some_and(|told| !locked(told).insert(line.to_owned())) {
             return;
         }
         match &self.bar {

@@ -4,6 +4,7 @@
 mod confirm;
 mod frozen;
 mod outcome;
+mod side_by_side;
 mod trials;
 
 use std::path::PathBuf;

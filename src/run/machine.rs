@@ -1,5 +1,6 @@
 //! The machine that a run computes on: an adapter, the processor, or the float64 reference.
 
+use std::num::NonZero;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -88,6 +89,27 @@ impl Machine {
     /// The processor, with the reason of the choice.
     fn cpu(wish: &Wish, reason: String) -> Result<Machine> {
         Ok(Machine::Cpu(Processor { threads: Threads::new(wish.threads)?, reason }))
+    }
+
+    /// How many runs it does best at a time: the processor one per thread, others one after the
+    /// other.
+    pub fn runs_at_a_time(&self) -> usize {
+        match self {
+            Machine::Device(_) => 1,
+            Machine::Cpu(processor) => processor.threads.number(),
+            Machine::Reference => cpu::processors(),
+        }
+    }
+
+    /// The machine for one of several runs at a time; of the processor one thread. Numbers do not
+    /// depend on that.
+    ///
+    /// # Errors
+    /// A system that starts no more threads.
+    pub fn beside_others(&self) -> Result<Machine> {
+        let Machine::Cpu(Processor { reason, .. }) = self else { return Ok(self.clone()) };
+        let threads = Threads::new(Some(NonZero::<usize>::MIN))?;
+        Ok(Machine::Cpu(Processor { threads, reason: reason.clone() }))
     }
 
     /// The choices of kernels for it, without a measurement.

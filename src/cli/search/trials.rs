@@ -1,26 +1,24 @@
 //! The trials of a search: each job of the course is trained, told, and written down.
 
-use std::fs;
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
 use serde_json::Value;
 
-use crate::cli::call::{Call, Front};
+use super::side_by_side::{Work, Workers, with_workers};
+use crate::cli::call::Call;
 use crate::config::{Config, Search, SearchMethod};
 use crate::data::load::route;
 use crate::fault::{Exit, Fault, exit_of};
 use crate::replace::replace;
-use crate::run::checkpoint::list;
 use crate::run::directory::RunDirectory;
 use crate::run::directory::data_hashes::{Difference, difference};
-use crate::run::job::{Done, Listener, Place};
-use crate::run::machine::Machine;
 use crate::run::search::base::{Base, Trial};
 use crate::run::search::journal::{Journal, SETTINGS, Told};
-use crate::run::search::preference::{figures, overrides, preferences, turned};
-use crate::run::search::scores::{scored, shares, until};
+use crate::run::search::preference::{overrides, preferences};
+use crate::run::search::scores::shares;
 use crate::run::search::settle::{Settled, settle};
 use crate::run::train::Plan;
 use crate::search::course::{Course, Job, Method, Settings};
@@ -36,6 +34,8 @@ pub(super) struct Searching<'c> {
     pub(super) settled: Settled,
     pub(super) journal: Journal,
     course: Course,
+    /// Jobs that can begin.
+    ready: VecDeque<Job>,
     begun: Instant,
     /// Seconds of search before this process.
     seconds_before: f64,
@@ -127,6 +127,7 @@ impl<'c> Searching<'c> {
             settled,
             journal,
             course,
+            ready: VecDeque::new(),
             begun: Instant::now(),
             seconds_before,
         }
@@ -185,56 +186,99 @@ impl<'c> Searching<'c> {
     /// # Errors
     /// Those of a run that no other trial would be spared: of the device, the disk, the directory.
     pub(super) fn train(&mut self) -> Result<Option<Exit>> {
-        while !self.journal.over {
-            let ready = self.course.ready();
-            if ready.is_empty() {
-                self.journal.over = true;
-                break;
+        let call = self.call;
+        let machine = call.machine(self.config.train.precision)?;
+        let count = machine.runs_at_a_time();
+        if count > 1 && !self.journal.over {
+            self.say(&format!("{count} trials at a time, one per thread"))?;
+        }
+        let stopped = with_workers(call, machine, |workers| self.decide(workers))?;
+        self.journal.seconds = self.seconds();
+        self.save()?;
+        match stopped {
+            Some(exit) => self.stopped(exit).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Hands out jobs and takes in what came of them, until all are done, or a signal has come. An
+    /// error waits until the jobs that are under way have stopped.
+    fn decide(&mut self, mut workers: Workers) -> Result<Option<Exit>> {
+        let (mut exit, mut fault) = (None, None);
+        loop {
+            let goes_on = exit.is_none() && fault.is_none() && !self.journal.over;
+            if goes_on {
+                exit = self.hand_out(&mut workers)?;
             }
-            for job in ready {
-                if let Some(exit) = self.job(job)? {
-                    return Ok(Some(exit));
-                }
-                if self.journal.over {
-                    break;
+            let Some((job, told)) = workers.next() else { break };
+            let told = match told {
+                Err(error) if is_of_trial(&error) => Ok(Some(failed(job, &error))),
+                told => told,
+            };
+            match told {
+                Ok(Some(told)) => self.take(told)?,
+                Ok(None) => exit = self.call.signals.arrived().or(exit),
+                Err(error) => {
+                    workers.stop();
+                    fault.get_or_insert(error);
                 }
             }
         }
-        self.journal.seconds = self.seconds();
-        self.save()?;
+        match fault {
+            Some(error) => Err(error),
+            None => {
+                self.journal.over |= exit.is_none();
+                Ok(exit)
+            }
+        }
+    }
+
+    /// Hands out jobs as long as a worker is free; the exit of a signal that has come.
+    fn hand_out(&mut self, workers: &mut Workers) -> Result<Option<Exit>> {
+        while workers.is_free() {
+            let Some(job) = self.next_job() else { return Ok(None) };
+            if let Some(exit) = self.call.signals.arrived() {
+                return Ok(Some(exit));
+            }
+            if self.search.max_time.is_some_and(|most| self.seconds() >= most) {
+                self.journal.over = true;
+                self.say("the time of the search is over")?;
+                return Ok(None);
+            }
+            match self.trial(job.trial) {
+                Ok(trial) => workers.begin(Work {
+                    job,
+                    config: trial.config,
+                    out: self.trial_directory(job.trial),
+                    share: self.journal.shares.get(job.rung).copied().unwrap_or(1.0),
+                    objectives: self.search.pareto.clone(),
+                }),
+                Err(error) => self.take(failed(job, &error))?,
+            }
+        }
         Ok(None)
     }
 
-    /// Does a job, or takes over what is known of it.
-    fn job(&mut self, job: Job) -> Result<Option<Exit>> {
-        if let Some(told) = self.journal.told(job) {
-            self.course.tell(job, told.score);
-            return Ok(None);
+    /// The next job that is not known from the record.
+    fn next_job(&mut self) -> Option<Job> {
+        loop {
+            self.ready.extend(self.course.ready());
+            let job = self.ready.pop_front()?;
+            match self.journal.told(job) {
+                None => return Some(job),
+                Some(told) => self.course.tell(job, told.score),
+            }
         }
-        if let Some(exit) = self.call.signals.arrived() {
-            return self.stopped(exit).map(Some);
-        }
-        if self.search.max_time.is_some_and(|most| self.seconds() >= most) {
-            self.say("the time of the search is over")?;
-            self.journal.over = true;
-            return Ok(None);
-        }
-        let told = match self.trained(job) {
-            Ok(told) => told,
-            Err(error) if is_of_trial(&error) => failed(job, &error),
-            Err(error) => return Err(error),
-        };
-        let Some(told) = told else {
-            let exit = self.call.signals.arrived().unwrap_or(Exit::Interrupted);
-            return self.stopped(exit).map(Some);
-        };
-        self.course.tell(job, told.score);
-        self.journal.jobs.push(told.clone());
+    }
+
+    /// Takes in what a job has shown.
+    fn take(&mut self, told: Told) -> Result<()> {
+        self.course.tell(told.job(), told.score);
+        self.journal.add(told.clone());
         self.journal.seconds = self.seconds();
         self.save()?;
         let line = self.line(&told);
-        self.say(&line)?;
-        Ok(None)
+        self.say(&line)
     }
 
     fn stopped(&mut self, exit: Exit) -> Result<Exit> {
@@ -308,39 +352,6 @@ impl<'c> Searching<'c> {
         Ok(Trial::new(self.base.with(given, &more)?, &keys))
     }
 
-    /// Trains a trial up to a rung; `None` if a signal stopped it.
-    fn trained(&self, job: Job) -> Result<Option<Told>> {
-        let trial = self.trial(job.trial)?;
-        let out = self.trial_directory(job.trial);
-        let share = self.journal.shares.get(job.rung).copied().unwrap_or(1.0);
-        let begun = out.join("config.toml").is_file() && !list(&out.join("checkpoints")).is_empty();
-        let mut listener = TrialFront { front: self.call.front(), share };
-        let mut done = if begun {
-            let (config, place) = Place::resume(&out, &[], &mut listener)?;
-            self.call.run_for(config, place, &mut listener)?
-        } else {
-            if out.exists() {
-                fs::remove_dir_all(&out)
-                    .map_err(|e| Fault::new(Exit::CantCreate, format!("{}: {e}", out.display())))?;
-            }
-            let place = Place::made_by(|_| RunDirectory::create(Some(&out), "trial"));
-            self.call.run_for(trial.config, place, &mut listener)?
-        };
-        let until = until(&done.plan, share);
-        if self.call.stopped(&done).is_some() && done.outcome.steps < until {
-            return Ok(None);
-        }
-        self.call.report(&done)?;
-        let mut told = told(job, until, &mut done)?;
-        if !self.search.pareto.is_empty() {
-            // Trials pick by preferences of their own; they are ordered by all alike.
-            let found = figures(&self.search.pareto, &told.tasks);
-            let turned = found.map(|found| turned(&self.search.pareto, &found));
-            told.score = turned.map(|all| all.iter().sum::<f64>() / all.len() as f64);
-        }
-        Ok(Some(told))
-    }
-
     /// Writes the record and the table of trials.
     pub(super) fn save(&self) -> Result<()> {
         self.journal.save(self.path())?;
@@ -389,27 +400,9 @@ fn course_settings(search: &Search, settled: &Settled, journal: &Journal) -> Set
     Settings { method, trials, fixed, workers, seed: search.seed, eta: search.eta, shares }
 }
 
-/// What a job has shown.
-fn told(job: Job, until: u64, done: &mut Done) -> Result<Told> {
-    let found = scored(done, until)?;
-    let none = "train.select was defined at no evaluation";
-    Ok(Told {
-        trial: job.trial,
-        rung: job.rung,
-        score: found.as_ref().map(|found| found.score),
-        // A trial may have gone further before the record was lost.
-        steps: done.outcome.steps.min(until),
-        epoch: found.as_ref().map_or(0, |found| found.epoch),
-        seconds: done.outcome.seconds,
-        parameters: done.plan.layout.parameters(),
-        failed: found.is_none().then(|| none.to_owned()),
-        tasks: found.map(|found| found.tasks).unwrap_or_default(),
-    })
-}
-
 /// The record of a trial that failed.
-fn failed(job: Job, error: &anyhow::Error) -> Option<Told> {
-    Some(Told {
+fn failed(job: Job, error: &anyhow::Error) -> Told {
+    Told {
         trial: job.trial,
         rung: job.rung,
         score: None,
@@ -419,7 +412,7 @@ fn failed(job: Job, error: &anyhow::Error) -> Option<Told> {
         parameters: 0,
         tasks: Value::Null,
         failed: Some(format!("{error:#}")),
-    })
+    }
 }
 
 /// Whether an error is of one trial's settings, so that others may go on.
@@ -432,47 +425,4 @@ pub(super) fn shown(keys: &[String], values: &[Option<String>]) -> String {
     let pairs = keys.iter().zip(values);
     let pairs = pairs.filter_map(|(key, value)| Some(format!("{key}={}", value.as_ref()?)));
     pairs.collect::<Vec<_>>().join(" ")
-}
-
-/// Listens to a trial, which stops at its rung.
-struct TrialFront<'a> {
-    front: Front<'a>,
-    share: f64,
-}
-
-impl Listener for TrialFront<'_> {
-    fn machine(&mut self, machine: &Machine) {
-        self.front.machine(machine);
-    }
-
-    fn begin(&mut self, steps: u64, total: u64) {
-        self.front.begin(steps, total);
-    }
-
-    fn progress(&mut self, steps: u64, figures: &str) {
-        self.front.progress(steps, figures);
-    }
-
-    fn note(&mut self, line: &str) {
-        match line.starts_with("going on after step") {
-            true => self.front.detail(line),
-            false => self.front.note(line),
-        }
-    }
-
-    fn detail(&mut self, line: &str) {
-        self.front.detail(line);
-    }
-
-    fn end(&mut self) {
-        self.front.end();
-    }
-
-    fn until(&mut self, plan: &Plan) -> Option<u64> {
-        (self.share < 1.0).then(|| until(plan, self.share))
-    }
-
-    fn stop(&mut self) -> bool {
-        self.front.stop()
-    }
 }

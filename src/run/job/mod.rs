@@ -8,9 +8,8 @@ mod record;
 pub mod resume;
 mod told;
 
-use std::cell::OnceCell;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Result;
 
@@ -104,7 +103,7 @@ pub struct Job {
     pub retries: u64,
     /// Whether each dispatch is timed.
     pub profile: bool,
-    machine: OnceCell<Machine>,
+    machine: OnceLock<Machine>,
 }
 
 /// A run that has ended.
@@ -138,6 +137,23 @@ impl Job {
     /// A job on the adapter that is wished for, with every other setting at its default.
     pub fn new(wish: Wish) -> Job {
         Job { wish, ..Job::default() }
+    }
+
+    /// A job for one of several runs at a time, on a machine that it does not share where there is
+    /// one: with the processor a thread of its own.
+    ///
+    /// # Errors
+    /// A system that starts no more threads.
+    pub fn beside_others(&self, machine: &Machine) -> Result<Job> {
+        Ok(Job {
+            wish: self.wish.clone(),
+            tune: self.tune,
+            residence: self.residence,
+            steps_per_submission: self.steps_per_submission,
+            retries: self.retries,
+            profile: false,
+            machine: OnceLock::from(machine.beside_others()?),
+        })
     }
 
     fn wish(&self, precision: Precision) -> Wish {

@@ -37,7 +37,7 @@ pub struct Journal {
     pub seconds: f64,
     /// Whether no trial is to be trained any more.
     pub over: bool,
-    /// The jobs that have ended, in the order of their ends.
+    /// The jobs that have ended, in the order of trials and rungs.
     pub jobs: Vec<Told>,
     /// What was found at the end; null until then.
     #[serde(default)]
@@ -122,6 +122,12 @@ impl Journal {
     pub fn save(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self)? + "\n";
         replace(&path.join(FILE), text.as_bytes())
+    }
+
+    /// Adds the record of a job. Records stand in the order of trials, whichever was done first.
+    pub fn add(&mut self, told: Told) {
+        let at = self.jobs.partition_point(|other| other.job() < told.job());
+        self.jobs.insert(at, told);
     }
 
     /// The record of a job, if it has ended.
