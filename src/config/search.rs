@@ -268,18 +268,15 @@ fn space(is_grid: bool) -> impl Form<Vec<(String, Domain)>> {
 /// Keys as paths, where they were written as tables: `optimizer.learning_rate = { … }` without
 /// quotes is a table in a table.
 fn flattened(entries: Vec<(String, Item)>) -> Vec<(String, Item)> {
-    let is_domain = |item: &Item| {
-        let table = item.value.as_table();
-        table.is_none_or(|table| table.is_empty() || KINDS.iter().any(|k| table.contains_key(*k)))
+    let is_path = |table: &toml::Table| {
+        let is_kind = KINDS.iter().any(|kind| table.contains_key(*kind));
+        !table.is_empty() && !is_kind && table.values().all(Value::is_table)
     };
     let inner = |(key, item): (String, Item)| match item.value {
-        Value::Table(table)
-            if !is_domain(&Item { path: String::new(), value: table.clone().into() }) =>
-        {
+        Value::Table(table) if is_path(&table) => {
             let within = table.into_iter().map(|(name, value)| {
                 let path = format!("{}.{name}", item.path);
-                let name = if super::keys::toml::is_bare(&name) { name } else { quoted(&name) };
-                (format!("{key}.{name}"), Item { path, value })
+                (format!("{key}.{}", super::keys::toml::key(&name)), Item { path, value })
             });
             flattened(within.collect())
         }

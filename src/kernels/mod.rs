@@ -2,6 +2,7 @@
 //! its name, a structure of parameters, and a twin of its name in `reference`. [`signature`] reads
 //! the bindings, their order and their access from the WGSL.
 
+pub mod packed;
 pub mod params;
 pub mod signature;
 pub mod tuning;

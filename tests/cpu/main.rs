@@ -22,6 +22,8 @@ mod keys;
 mod metrics;
 mod model_file;
 mod numerics;
+mod packed_kernels;
+mod packed_refused;
 mod readers;
 mod report;
 mod run_directory;
