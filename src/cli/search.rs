@@ -4,6 +4,7 @@
 mod confirm;
 mod frozen;
 mod outcome;
+mod page;
 mod side_by_side;
 mod trials;
 

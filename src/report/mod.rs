@@ -8,4 +8,5 @@ pub mod facts;
 pub mod files;
 pub mod of_run;
 pub mod page;
+pub mod search;
 pub mod write;

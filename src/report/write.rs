@@ -7,7 +7,8 @@ use anyhow::Result;
 
 use super::facts::{FILE, Facts};
 use super::files::RunFiles;
-use super::page::{Page, several, single};
+use super::page::{Page, search, several, single};
+use super::search::SearchFacts;
 use crate::replace::{cannot_create, replace};
 
 /// Name of the page in a directory.
@@ -33,14 +34,33 @@ pub fn page(runs: &[RunFiles], out: &Path) -> Result<PathBuf> {
         [run] => single(run),
         runs => several(runs),
     };
-    pictures(&page, &out.join(PLOTS))?;
+    // They are made anew at any time: no need to wait for the disk.
+    let write =
+        |path: &Path, text: &str| fs::write(path, text).map_err(|e| cannot_create(path, &e).into());
+    put(&page, out, &write)
+}
+
+/// Writes the page of a search into its directory; returns its path. Each file is written whole or
+/// not at all.
+///
+/// # Errors
+/// As [`facts`].
+pub fn write_page(directory: &Path, facts: &SearchFacts) -> Result<PathBuf> {
+    put(&search(facts), directory, &|path, text| replace(path, text.as_bytes()))
+}
+
+/// How a picture is written.
+type Write<'a> = &'a dyn Fn(&Path, &str) -> Result<()>;
+
+fn put(page: &Page, out: &Path, write: Write) -> Result<PathBuf> {
+    pictures(page, &out.join(PLOTS), write)?;
     let path = out.join(PAGE);
     replace(&path, page.html.as_bytes())?;
     Ok(path)
 }
 
 /// Writes the pictures of a page as files, in place of those that an earlier page left.
-fn pictures(page: &Page, folder: &Path) -> Result<()> {
+fn pictures(page: &Page, folder: &Path, write: Write) -> Result<()> {
     let failed = |e: &std::io::Error| cannot_create(folder, e);
     fs::create_dir_all(folder).map_err(|e| failed(&e))?;
     for entry in fs::read_dir(folder).map_err(|e| failed(&e))?.flatten() {
@@ -52,8 +72,7 @@ fn pictures(page: &Page, folder: &Path) -> Result<()> {
     }
     for picture in &page.pictures {
         let path = folder.join(format!("{}.svg", picture.name));
-        // They are made anew at any time: no need to wait for the disk.
-        fs::write(&path, picture.document()).map_err(|e| cannot_create(&path, &e))?;
+        write(&path, &picture.document())?;
     }
     Ok(())
 }

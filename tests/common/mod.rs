@@ -6,6 +6,7 @@
 pub mod images;
 pub mod program;
 pub mod recorded;
+pub mod xml;
 
 use std::num::NonZero;
 use std::path::Path;

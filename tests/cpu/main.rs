@@ -31,6 +31,7 @@ mod schedule;
 mod search_course;
 mod search_front;
 mod search_importance;
+mod search_page;
 mod search_sobol;
 mod search_space;
 mod search_tpe;

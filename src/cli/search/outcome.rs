@@ -5,6 +5,7 @@ use anyhow::Result;
 use serde_json::{Map, Value, json};
 
 use super::confirm::{Arm, BEST, arms, train_arms};
+use super::page::facts;
 use super::trials::Searching;
 use crate::cli::call::Call;
 use crate::cli::compare::runs::beside;
@@ -12,6 +13,7 @@ use crate::config::{Select, write};
 use crate::data::Part;
 use crate::fault::{Exit, Fault};
 use crate::replace::replace;
+use crate::report::search::write_page;
 use crate::run::apply::group::Group;
 use crate::run::search::base::Trial;
 use crate::run::search::preference::{figures, name, turned};
@@ -51,6 +53,14 @@ pub(super) fn run(mut searching: Searching) -> Result<Option<Exit>> {
     let text = text(&searching, &trial, &found);
     replace(&searching.path().join("search.txt"), format!("{text}\n").as_bytes())?;
     let console = searching.call.console;
+    if !searching.call.args.no_report {
+        let written = write_page(searching.path(), &facts(&searching, &found));
+        console.note(&match written {
+            Ok(page) => format!("page: {}", page.display()),
+            // The search is whole without it.
+            Err(error) => format!("warning: no page: {error:#}"),
+        });
+    }
     if console.json { console.result_json(&found) } else { console.result(&text) }.map(|()| None)
 }
 

@@ -15,6 +15,8 @@ pub enum Ink {
     Paper,
     /// One of the colours of series and cells; numbers beyond the last begin anew.
     Series(usize),
+    /// One of the colours from the worst, 0, to the best; numbers beyond the last are the best.
+    Rank(usize),
 }
 
 /// A colour: its variable, and its values for light and dark paper.
@@ -40,11 +42,28 @@ const SERIES: [Paint; 8] = [
     Paint("--s7", 0x5f6670, 0xaeb6c0),
 ];
 
+/// The colours from the worst to the best, each with a contrast of at least 3 : 1 with the paper,
+/// which grows from one to the next, so that they keep their order without their hues: equal steps
+/// of lightness and hue in OKLCH, from amber to blue.
+const RANKS: [Paint; 9] = [
+    Paint("--r0", 0xc58501, 0x8c5e02),
+    Paint("--r1", 0xc46a22, 0xa95b1d),
+    Paint("--r2", 0xba513d, 0xc26350),
+    Paint("--r3", 0xa83e53, 0xd3707f),
+    Paint("--r4", 0x903165, 0xdd81ae),
+    Paint("--r5", 0x732871, 0xe096db),
+    Paint("--r6", 0x532277, 0xd9b1fe),
+    Paint("--r7", 0x321d74, 0xd2d1fd),
+    Paint("--r8", 0x051969, 0xdde8ff),
+];
+
 /// Number of colours of series.
 pub const COLOURS: usize = SERIES.len();
+/// Number of colours from the worst to the best.
+pub const GRADES: usize = RANKS.len();
 
 fn paints() -> impl Iterator<Item = &'static Paint> {
-    PLAIN.iter().chain(&SERIES)
+    PLAIN.iter().chain(&SERIES).chain(&RANKS)
 }
 
 impl Ink {
@@ -55,6 +74,7 @@ impl Ink {
             Ink::Grid => &PLAIN[2],
             Ink::Paper => &PLAIN[3],
             Ink::Series(number) => &SERIES[number % COLOURS],
+            Ink::Rank(number) => &RANKS[number.min(GRADES - 1)],
         }
     }
 

@@ -48,6 +48,17 @@ impl Scale {
         Some(Scale::fixed(low - room, high + room))
     }
 
+    /// A logarithmic axis that holds all numbers of `values` between 1e-130 and 1e130 with a little
+    /// room. `None` if there is none.
+    pub fn log(values: impl Iterator<Item = f64>) -> Option<Scale> {
+        let logs = values.filter(|x| (1e-130..1e130).contains(x)).map(f64::log10);
+        let Scale { low, high, .. } = Scale::of(logs, false)?;
+        // A single number has a factor of 1.5 on either side.
+        let widen = (0.176 - (high - low) / 2.0).max(0.0);
+        let [low, high] = [low - widen, high + widen].map(|x| 10f64.powf(x));
+        Some(Scale { is_log: true, ..Scale::fixed(low, high) })
+    }
+
     /// An axis of whole numbers, such as epochs.
     pub fn whole(values: impl Iterator<Item = f64>) -> Option<Scale> {
         Scale::of(values, false).map(|scale| Scale { is_whole: true, ..scale })
@@ -64,7 +75,9 @@ impl Scale {
 
     /// The places of round numbers, with their texts.
     pub fn ticks(&self) -> Vec<(f64, String)> {
-        let values = if self.is_log { self.powers() } else { self.even() };
+        let powers = if self.is_log { self.powers() } else { Vec::new() };
+        // Between two powers there may be none.
+        let values = if powers.len() > 1 { powers } else { self.even() };
         values.into_iter().map(|value| (self.place(value), short(rounded(value, 6)))).collect()
     }
 

@@ -27,6 +27,10 @@ pub enum Anchor {
     End,
     /// Its middle is there, and it runs upwards.
     Up,
+    /// It begins there, and runs upwards.
+    UpFrom,
+    /// It ends there, and runs upwards.
+    UpTo,
 }
 
 /// A sheet that is being drawn on.
@@ -36,9 +40,14 @@ pub struct Sheet<'a> {
 
 /// Draws on a sheet of a height; returns the elements of the picture.
 pub fn drawn(height: u32, draw: impl FnOnce(&mut Sheet)) -> String {
+    drawn_on([WIDTH, height], draw)
+}
+
+/// Like [`drawn`], on a sheet of a width and a height.
+pub fn drawn_on([width, height]: [u32; 2], draw: impl FnOnce(&mut Sheet)) -> String {
     let mut text = String::new();
     {
-        let area = SVGBackend::with_string(&mut text, (WIDTH, height)).into_drawing_area();
+        let area = SVGBackend::with_string(&mut text, (width, height)).into_drawing_area();
         let mut sheet = Sheet { area };
         draw(&mut sheet);
         // Nothing that is written to a text in memory fails.
@@ -61,10 +70,15 @@ fn pixel([x, y]: [f64; 2]) -> (i32, i32) {
 impl Sheet<'_> {
     /// Lines from point to point.
     pub fn path(&mut self, points: &[[f64; 2]], ink: Ink, stroke: u32) {
+        self.veil(points, ink, stroke, 1.0);
+    }
+
+    /// Lines from point to point, with an opacity.
+    pub fn veil(&mut self, points: &[[f64; 2]], ink: Ink, stroke: u32, opacity: f64) {
         let mut places: Vec<(i32, i32)> = points.iter().copied().map(pixel).collect();
         places.dedup();
         if places.len() > 1 {
-            let style = ink.light().stroke_width(stroke);
+            let style = ink.light().mix(opacity).stroke_width(stroke);
             let _ = self.area.draw(&PathElement::new(places, style));
         }
     }
@@ -81,20 +95,29 @@ impl Sheet<'_> {
         let _ = self.area.draw(&Circle::new(pixel(at), radius, style));
     }
 
+    /// A circle.
+    pub fn ring(&mut self, at: [f64; 2], radius: i32, ink: Ink, stroke: u32) {
+        let style: ShapeStyle = ink.light().stroke_width(stroke);
+        let _ = self.area.draw(&Circle::new(pixel(at), radius, style));
+    }
+
     /// A text.
     pub fn text(&mut self, at: [f64; 2], anchor: Anchor, ink: Ink, text: &str) {
         let place = match anchor {
-            Anchor::Start => HPos::Left,
+            Anchor::Start | Anchor::UpFrom => HPos::Left,
             Anchor::Middle | Anchor::Up => HPos::Center,
-            Anchor::End => HPos::Right,
+            Anchor::End | Anchor::UpTo => HPos::Right,
         };
         let font = ("sans-serif", FONT).into_font();
-        let font =
-            if anchor == Anchor::Up { font.transform(FontTransform::Rotate270) } else { font };
+        let font = match anchor {
+            Anchor::Up | Anchor::UpFrom | Anchor::UpTo => font.transform(FontTransform::Rotate270),
+            _ => font,
+        };
         let color = ink.light();
         let style = TextStyle::from(font).color(&color).pos(Pos::new(place, VPos::Center));
-        let plain: String =
-            text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        // XML cannot hold these.
+        let is_bad = |c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
+        let plain: String = text.chars().map(|c| if is_bad(c) { '\u{fffd}' } else { c }).collect();
         let _ = self.area.draw_text(&plain, &style, pixel(at));
     }
 }

@@ -2,6 +2,7 @@
 
 mod html;
 mod importance;
+mod search;
 mod several;
 mod sharing;
 mod single;
@@ -11,8 +12,10 @@ mod training;
 use crate::report::draw::Picture;
 use crate::report::draw::ink::variables;
 use crate::report::draw::picture::slug;
+use crate::report::draw::sheet::WIDTH;
 use html::{Table, text};
 
+pub use search::search;
 pub use several::several;
 pub use single::single;
 
@@ -90,7 +93,7 @@ impl Draft {
         }
     }
 
-    /// A picture with its words.
+    /// A picture with its words; a wide one takes the whole row and scrolls sideways.
     fn picture(&mut self, words: &Words, (elements, size): (String, [u32; 2])) {
         let number = self.pictures.len() + 1;
         let picture = Picture {
@@ -101,8 +104,9 @@ impl Draft {
             elements,
         };
         let more = if words.more.is_empty() { String::new() } else { format!(" {}", words.more) };
+        let class = if size[0] > WIDTH { " class=\"full\" tabindex=\"0\"" } else { "" };
         self.body += &format!(
-            "<figure>\n{}<figcaption><b>{}.</b>{}</figcaption>\n</figure>\n",
+            "<figure{class}>\n{}<figcaption><b>{}.</b>{}</figcaption>\n</figure>\n",
             picture.inline(&format!("p{number}")),
             text(words.title),
             text(&more)
