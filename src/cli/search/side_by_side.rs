@@ -75,16 +75,16 @@ impl Workers<'_> {
     }
 }
 
-/// Runs `decide` beside as many workers as the machine has runs at a time.
+/// Runs `decide` beside so many workers.
 ///
 /// # Errors
 /// Those of `decide`; a system that starts no more threads.
 pub(super) fn with_workers<T>(
     call: &Call,
     machine: &Machine,
+    count: usize,
     decide: impl FnOnce(Workers) -> Result<T>,
 ) -> Result<T> {
-    let count = machine.runs_at_a_time().max(1);
     let jobs: Vec<RunJob> =
         (0..count).map(|_| call.job_beside_others(machine)).collect::<Result<_>>()?;
     let (works, to_do) = channel::<Work>();

@@ -11,10 +11,12 @@ use super::side_by_side::{Work, Workers, with_workers};
 use crate::cli::call::Call;
 use crate::config::{Config, Search, SearchMethod};
 use crate::data::load::route;
+use crate::data::store::budget::MemoryBudget;
 use crate::fault::{Exit, Fault, exit_of};
 use crate::replace::replace;
 use crate::run::directory::RunDirectory;
 use crate::run::directory::data_hashes::{Difference, difference};
+use crate::run::machine::Machine;
 use crate::run::search::base::{Base, Trial};
 use crate::run::search::journal::{Journal, SETTINGS, Told};
 use crate::run::search::preference::{overrides, preferences};
@@ -22,6 +24,9 @@ use crate::run::search::scores::shares;
 use crate::run::search::settle::{Settled, settle};
 use crate::run::train::Plan;
 use crate::search::course::{Course, Job, Method, Settings};
+
+/// Bytes that a trial is taken to need beside the rows of the data.
+const OF_TRIAL: u64 = 256 << 20;
 
 /// A search under way.
 pub(super) struct Searching<'c> {
@@ -187,18 +192,30 @@ impl<'c> Searching<'c> {
     /// Those of a run that no other trial would be spared: of the device, the disk, the directory.
     pub(super) fn train(&mut self) -> Result<Option<Exit>> {
         let call = self.call;
-        let machine = call.machine(self.config.train.precision)?;
-        let count = machine.runs_at_a_time();
-        if count > 1 && !self.journal.over {
-            self.say(&format!("{count} trials at a time, one per thread"))?;
+        if self.journal.over {
+            return Ok(None);
         }
-        let stopped = with_workers(call, machine, |workers| self.decide(workers))?;
+        let machine = call.machine(self.config.train.precision)?;
+        let count = self.at_a_time(machine)?;
+        if count > 1 {
+            self.say(&format!("{count} trials at a time, each on a thread of its own"))?;
+        }
+        let stopped = with_workers(call, machine, count, |workers| self.decide(workers))?;
         self.journal.seconds = self.seconds();
         self.save()?;
         match stopped {
             Some(exit) => self.stopped(exit).map(Some),
             None => Ok(None),
         }
+    }
+
+    /// How many trials train at a time: as many as the machine does best, and as fit into half of
+    /// the memory, the rows of the data once for each.
+    fn at_a_time(&self, machine: &Machine) -> Result<usize> {
+        let plan = Plan::new(self.config.clone(), self.call.parts(&self.config)?)?;
+        let bytes = plan.data_bytes() + OF_TRIAL;
+        let fits = usize::try_from(MemoryBudget::of_machine().0 / bytes).unwrap_or(usize::MAX);
+        Ok(machine.runs_at_a_time().min(fits).max(1))
     }
 
     /// Hands out jobs and takes in what came of them, until all are done, or a signal has come. An
