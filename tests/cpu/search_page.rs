@@ -83,7 +83,7 @@ fn page(facts: &SearchFacts) -> Page {
         let svg = picture.document();
         let found = elements(&svg).unwrap_or_else(|e| panic!("{e}\n{svg}"));
         assert_eq!(&found[..3], ["svg", "title", "desc"]);
-        for bad in ["NaN", "inf\"", "href", "<script", "url("] {
+        for bad in ["NaN", "inf\"", "href", "<script", "url(", "\u{ffff}"] {
             assert!(!svg.contains(bad), "{bad} in {}", picture.title);
         }
         let [width, height] = picture.size;

@@ -204,7 +204,8 @@ impl Axis {
 }
 
 fn holds(scale: &Scale, x: f64) -> bool {
-    (!scale.is_log || x > 0.0) && (-1e-6..=1.0 + 1e-6).contains(&scale.place(x))
+    // On a logarithmic scale a 0 is infinitely far away, and a negative number has no place.
+    (-1e-6..=1.0 + 1e-6).contains(&scale.place(x))
 }
 
 /// A text of at most `most` letters, without its middle where it has more: the end of a key says as
