@@ -168,6 +168,14 @@ impl<'a> Call<'a> {
         self.run(config, place, initial, false)
     }
 
+    /// The flags by which a command goes on with the same machine.
+    pub(super) fn flags_of_machine(&self) -> String {
+        let device = self.job.wish.device.as_ref().map(|device| format!(" --device {device}"));
+        let backend = self.job.wish.backend.as_ref().map(|name| format!(" --backend {name}"));
+        let no_report = self.args.no_report.then(|| " --no-report".to_owned());
+        [device, backend, no_report].into_iter().flatten().collect()
+    }
+
     /// A job for one of several runs at a time.
     pub(super) fn job_beside_others(&self, machine: &Machine) -> Result<Job> {
         self.job.beside_others(machine)

@@ -42,11 +42,20 @@ pub(super) fn train_into(
 ) -> Result<Option<Exit>> {
     check_seed(config, count)?;
     let is_there = path.join(Group::Repeats.settings()).is_file();
+    if !is_there && path.exists() {
+        // It was not begun in earnest.
+        std::fs::remove_dir_all(path)
+            .map_err(|e| Fault::new(Exit::CantCreate, format!("{}: {e}", path.display())))?;
+    }
     let parent = match is_there {
         true => RunDirectory::open(path)?,
         false => RunDirectory::create(Some(path), "repeats")?,
     };
     let mut members = members(config, parent, count, call);
+    members.whole.go_on = None;
+    if let Some(fault) = members.other_settings()?.into_iter().next() {
+        return Err(fault.into());
+    }
     let labels = members.members.iter_mut().map(|member| &mut member.label);
     labels.for_each(|label| *label = format!("{name}, {label}"));
     match is_there {

@@ -131,7 +131,12 @@ fn check(args: &SearchArgs, common: &Common) -> Result<()> {
 /// The keys that flags stand for, those of `[search]` among them.
 fn keys(args: &SearchArgs, train: &TrainArgs) -> Result<Vec<String>> {
     let mut all = overrides(train);
-    for spec in &args.param {
+    for (number, spec) in args.param.iter().enumerate() {
+        let key = |spec: &String| parts(spec).map(|(key, _)| key.to_owned());
+        if args.param[..number].iter().any(|other| key(other) == key(spec)) {
+            let found = format!("--param {}: its key stands twice", quoted(spec));
+            return Err(Fault::new(Exit::Usage, found).hint("give each key once").into());
+        }
         all.push(param(spec)?);
     }
     all.extend(args.trials.map(|n| format!("search.trials={n}")));
@@ -152,16 +157,36 @@ fn keys(args: &SearchArgs, train: &TrainArgs) -> Result<Vec<String>> {
 
 /// `--param KEY=VALUES` as an override of the space.
 fn param(spec: &str) -> Result<String, Fault> {
-    let wrong = |what: String| {
+    let wrong = |what: &str| {
         Fault::new(Exit::Usage, format!("--param {}: {what}", quoted(spec))).hint(
             "for example --param optimizer.learning_rate=log:1e-4..1e-2, or \
              --param \"trunk.layers=[64]|[128, 64]\"",
         )
     };
-    let (key, values) =
-        spec.split_once('=').ok_or_else(|| wrong("must read KEY=VALUES".to_owned()))?;
-    let values = Domain::of_flag(values).map_err(wrong)?;
+    let (key, values) = parts(spec).ok_or_else(|| wrong("must read KEY=VALUES"))?;
+    let values = Domain::of_flag(values).map_err(|what| wrong(&what))?;
     let as_table = format!("v = {values}").parse::<toml::Table>();
-    as_table.map_err(|_| wrong("must have numbers as ends of a range".to_owned()))?;
-    Ok(format!("search.space.{}={values}", write::quote(key.trim())))
+    as_table.map_err(|_| wrong("must have numbers as ends of a range"))?;
+    // The key stands in quotes of the kind that it does not have.
+    let quote = match (key.contains('"'), key.contains('\'')) {
+        (true, true) => return Err(wrong("has both kinds of quotes in its key")),
+        (true, false) => '\'',
+        _ => '"',
+    };
+    Ok(format!("search.space.{quote}{key}{quote}={values}"))
+}
+
+/// The key and the values of such a flag; an equals sign in quotes is a part of the key.
+fn parts(spec: &str) -> Option<(&str, &str)> {
+    let mut open = None;
+    let at = spec.char_indices().find(|(_, c)| {
+        match (open, c) {
+            (Some(quote), c) if quote == *c => open = None,
+            (None, '"' | '\'') => open = Some(*c),
+            _ => {}
+        }
+        open.is_none() && *c == '='
+    })?;
+    let (key, values) = (spec[..at.0].trim(), &spec[at.0 + 1..]);
+    (!key.is_empty()).then_some((key, values))
 }

@@ -126,7 +126,12 @@ impl Keyed for Statement<'_> {
         );
         pass.key("pareto").value(&mut search.pareto, &objective)?;
         if reads && search.pareto.len() == 1 {
-            return Err(pass.fault("pareto", "a front lies between two metrics or more"));
+            let found = "a front lies between two metrics or more";
+            return Err(pass.fault("pareto", found).hint("name two, or use objective"));
+        }
+        if let Some(task) = named_twice(&search.pareto).filter(|_| reads) {
+            let found = format!("names task {} twice: its weight is one preference", quoted(task));
+            return Err(pass.fault("pareto", found).hint("name one metric of each task"));
         }
         if reads && !search.pareto.is_empty() {
             search.method = SearchMethod::Random;
@@ -151,6 +156,13 @@ impl Keyed for Statement<'_> {
         pass.key("objective")
             .only(!reads || search.pareto.is_empty(), "pareto says what is looked for")
             .value(&mut search.objective, &objective)?;
+        if reads
+            && search.objective.len() > 1
+            && let Some(found) = unbounded(&search.objective)
+        {
+            let hint = "name metrics between 0 and 1, or look for the front: pareto = [...]";
+            return Err(pass.fault("objective", found).hint(hint));
+        }
         let fronts = search.objective.len().max(search.pareto.len());
         pass.key("reference")
             .only(!reads || fronts > 1, "there is no front: search.objective names one figure")
@@ -214,12 +226,35 @@ fn objective(item: &Item, version: Version, tasks: &[Task]) -> Result<Vec<Select
     let twice = all.iter().enumerate().find(|(at, one)| all[..*at].contains(one));
     match (twice, all.len()) {
         (Some((_, one)), _) => Err(item.fault(format!("{} stands twice", write_select(one)))),
-        (None, 2..=4) => Ok(all),
-        (None, 1) => Ok(all),
+        (None, 1..=4) => Ok(all),
         (None, found) => {
             Err(item.fault(format!("must have one to four objectives, found {found}")))
         }
     }
+}
+
+/// Why several objectives have no mean that says something, if so.
+fn unbounded(objectives: &[Select]) -> Option<String> {
+    const BOUNDED: [&str; 6] = ["accuracy", "top_k", "macro_f1", "auc", "average_precision", "f1"];
+    objectives.iter().find_map(|one| match one {
+        Select::Metric { metric, .. } if !BOUNDED.contains(&metric.as_str()) => Some(format!(
+            "trials are ordered by the mean of these, and {} has no bounds: it would decide alone",
+            write_select(one)
+        )),
+        _ => None,
+    })
+}
+
+/// The task that several objectives name, if there is one.
+fn named_twice(objectives: &[Select]) -> Option<&String> {
+    let tasks: Vec<&String> = objectives
+        .iter()
+        .filter_map(|one| match one {
+            Select::Metric { task, .. } => Some(task),
+            _ => None,
+        })
+        .collect();
+    tasks.iter().enumerate().find(|(at, task)| tasks[..*at].contains(task)).map(|(_, task)| *task)
 }
 
 /// `reference`: a figure of each objective.
@@ -393,6 +428,11 @@ impl Domain {
             return Err("a value is missing".to_owned());
         }
         let Some((scale, ends)) = range else {
+            let first = parts.first().copied().unwrap_or_default();
+            let word = first.split_once(':').filter(|(_, ends)| ends.contains(".."));
+            if let Some((word, _)) = word.filter(|(word, _)| *word != "choice") {
+                return Err(format!("{} is no scale: log or linear", quoted(word)));
+            }
             let choice = text.trim_start().strip_prefix("choice:");
             let parts: Vec<&str> = choice.unwrap_or(text).split('|').map(str::trim).collect();
             return Ok(format!("{{ choice = [{}] }}", list(&parts)));

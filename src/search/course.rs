@@ -37,7 +37,8 @@ pub enum Method {
 pub struct Settings {
     /// How settings are chosen.
     pub method: Method,
-    /// Number of trials; a grid has no more than its combinations and the fixed ones.
+    /// Number of trials; there are no more than the combinations of a grid, or of a space without
+    /// ranges, and the fixed ones.
     pub trials: usize,
     /// The first so many trials have settings that the caller gives; they count among `trials`.
     pub fixed: usize,
@@ -108,6 +109,11 @@ impl Course {
         let mut trials = settings.trials;
         if settings.method == Method::Grid {
             let combinations = grid.combinations().unwrap_or(usize::MAX);
+            trials = trials.min(settings.fixed.saturating_add(combinations));
+        }
+        if settings.method != Method::Grid && space.dimensions.iter().all(|d| d.range.is_none()) {
+            // Without a range a point of the grid is each combination.
+            let combinations = space.combinations().unwrap_or(usize::MAX);
             trials = trials.min(settings.fixed.saturating_add(combinations));
         }
         let eta = usize::try_from(settings.eta).unwrap_or(usize::MAX).max(2);

@@ -118,13 +118,17 @@ fn a_search_goes_on_to_the_same_result() {
     let whole = record(&room, "whole");
     let jobs = whole["jobs"].as_array().unwrap().len();
     assert!(jobs > 8, "{jobs}");
-    for kept in [0, 1, 6, jobs] {
+    for (kept, over) in [(0, false), (1, false), (6, false), (jobs, false), (jobs, true)] {
         let copied = room.program("cp").args(["-r", "whole", "part"]).status().unwrap();
         assert!(copied.success());
         let mut part = whole.clone();
         part["jobs"].as_array_mut().unwrap().truncate(kept);
-        (part["over"], part["found"]) = (false.into(), Value::Null);
+        (part["over"], part["found"]) = (over.into(), Value::Null);
         room.write("part/search.json", part.to_string());
+        if over {
+            // Within the runs from several seeds.
+            fs::remove_dir_all(room.path("part/best/repeat-2")).unwrap();
+        }
         if kept < 6 {
             // Trials that the record does not know of began behind the interruption.
             fs::remove_dir_all(room.path("part/trial-3")).unwrap();
@@ -132,6 +136,8 @@ fn a_search_goes_on_to_the_same_result() {
         }
         room.on_reference(&["search", "--resume", "part"]).expect(0);
         assert_eq!(timeless(record(&room, "part")), timeless(whole.clone()), "{kept} jobs kept");
+        let values = |out: &str| column(&room, out, "optimizer.learning_rate");
+        assert_eq!(values("part"), values("whole"), "{kept}");
         let same = |file: &str| {
             room.bytes(&format!("part/{file}")) == room.bytes(&format!("whole/{file}"))
         };
@@ -366,6 +372,10 @@ fn every_bad_space_has_its_sentence() {
     );
     param("optimizer.learning_rate=log:1", 2, &["a range is written LOW..HIGH"]);
     param("optimizer.learning_rate=log:a..b", 2, &["must have numbers as ends of a range"]);
+    param("trunk.dropout=logg:0.1..0.2", 2, &["\"logg\" is no scale: log or linear"]);
+    param("=1", 2, &["must read KEY=VALUES"]);
+    param("coupling.7.strength=0.1|1", 78, &["there are 2 [[coupling]] tables, numbered from 0"]);
+    param("balance.observe=1|2", 78, &["is not searched: it changes no result"]);
     param("trunk.dropout=0.1||0.2", 2, &["a value is missing"]);
     param(
         "optimizer.learning_rate=log:0..1",
@@ -430,8 +440,35 @@ fn every_bad_space_has_its_sentence() {
     refused(
         &["--param", "task.a.weight=log:0.1..1|0"],
         78,
-        &["a task of weight 0 has no part in what trials are compared by"],
+        &["is 0 in some trials, and a task of weight 0 has no part in what is compared"],
     );
+    refused(
+        &["--param", "task.a.weight=linear:0..1"],
+        78,
+        &["is 0 in some trials, and a task of weight 0 has no part in what is compared"],
+    );
+    refused(
+        &["--param", "task.a.weight=log:0.1..1", "--set", "task.a.weight=0"],
+        78,
+        &["is 0 as it stands, and a task of weight 0 has no part in what is compared"],
+    );
+    refused(
+        &["--param", "trunk.dropout=0.1|0.2", "--param", "trunk.dropout=0.3|0.4"],
+        2,
+        &["its key stands twice"],
+    );
+    refused(
+        &["--set", "train.on_nan=rollback", "--method", "halving"],
+        78,
+        &["halving makes some where it pauses a trial"],
+    );
+    refused(
+        &["--set", "search.objective=[\"a.accuracy\", \"b.loss\"]"],
+        78,
+        &["b.loss\" has no bounds: it would decide alone"],
+    );
+    refused(&["--trials", "2"], 78, &["are those of defaults and of λ = 0: none is left"]);
+    refused(&["--seed", "9223372036854775807"], 78, &["6 repeats need as many seeds"]);
     refused(
         &["--method", "grid", "--trials", "5"],
         78,
@@ -543,7 +580,7 @@ fn the_best_strength_of_a_coupling_is_found() {
         found["best"]["values"]["coupling.0.strength"].as_str().unwrap().parse().unwrap();
     assert!((known / 2.0..known * 2.0).contains(&strength), "{strength}, expected about {known}");
     let ways: Vec<&String> = found["valid"]["ways"].as_object().unwrap().keys().collect();
-    assert_eq!(ways, ["defaults", "λ = 0", "best"]);
+    assert_eq!(ways, ["defaults", "best, λ = 0", "best"]);
     // Opposite tasks: every coupling hurts.
     let opposite: Vec<f64> = a.iter().map(|c| -c).collect();
     room.write("train.csv", sums(400, 1, [&a, &opposite], 0.1));
@@ -552,4 +589,60 @@ fn the_best_strength_of_a_coupling_is_found() {
     assert_eq!(found["best"]["values"]["coupling.0.strength"], "0.0");
     let sentences = found["sentences"].to_string();
     assert!(sentences.contains("λ = 0: the best settings have no coupling"), "{sentences}");
+}
+
+/// A trial counts by its settings: no equal ones are tried where the space has no others, and a
+/// part of the configuration that has no effect beside a value goes, too.
+#[test]
+fn small_and_conditional_spaces_are_searched() {
+    let net =
+        NET.replace("epochs = 12", "epochs = 1") + "[architecture]\nkind = \"mmoe\"\nexperts = 3\n";
+    let room = Room::new(&net);
+    let args = ["--method", "random", "--trials", "9", "--repeats", "2", "--no-report", "--json"];
+    let kinds = ["--param", "architecture.kind=shared|mmoe|cgc"];
+    let found = search(&room, "kinds", &[&args[..], &kinds].concat()).expect(0).json();
+    assert_eq!(found["trials"], 4);
+    let mut tried = column(&room, "kinds", "architecture.kind");
+    assert_eq!(tried.remove(0), "mmoe");
+    tried.sort();
+    assert_eq!(tried, ["cgc", "mmoe", "shared"]);
+    let both = [&args[..], &kinds, &["--param", "architecture.experts=2|4"]].concat();
+    search(&room, "both", &both).expect(0);
+    let (kinds, experts) =
+        (column(&room, "both", "architecture.kind"), column(&room, "both", "architecture.experts"));
+    for (kind, experts) in kinds.iter().zip(&experts) {
+        assert_eq!(kind == "shared", experts.is_empty(), "{kind} {experts}");
+    }
+    // Names with dots, on the line and in the file.
+    let dotted = NET
+        .replace("[task.a]", "[task.\"a.b\"]\ntarget = \"a\"")
+        .replace("epochs = 12", "epochs = 1");
+    room.write("net.toml", dotted);
+    let args = ["--param", "task.\"a.b\".weight=0.5|2.0", "--trials", "3", "--repeats", "2"];
+    search(&room, "dots", &[&args[..], &["--method", "random", "--no-report"]].concat()).expect(0);
+    assert_eq!(column(&room, "dots", "task.\"a.b\".weight")[0], "1.0");
+}
+
+/// A record that is not of this search is no record.
+#[test]
+fn a_damaged_record_is_refused() {
+    let room = Room::new(&net().replace("epochs = 4", "epochs = 2"));
+    search(&room, "all", &["--no-report"]).expect(0);
+    let whole = record(&room, "all");
+    let refused = |change: &dyn Fn(&mut Value), code: i32, piece: &str| {
+        let mut record = whole.clone();
+        change(&mut record);
+        room.write("all/search.json", record.to_string());
+        room.on_reference(&["search", "--resume", "all"]).refused(code, &[piece]);
+    };
+    let begin = "has jobs that a search of these settings does not do";
+    refused(&|r| r["jobs"][3]["trial"] = 99.into(), 65, begin);
+    refused(&|r| r["jobs"][3]["rung"] = 9.into(), 65, begin);
+    refused(&|r| r["shares"][0] = (-1.0).into(), 65, "has shares that are none");
+    refused(&|r| r["version"] = "9.9.9".into(), 65, "is of tandem \"9.9.9\", this is ");
+    refused(&|r| r["jobs"] = 1.into(), 65, "is not the record of a search");
+    room.write("all/search.json", whole.to_string());
+    room.write("all/search.toml", room.text("all/search.toml") + "# more\n");
+    room.on_reference(&["search", "--resume", "all"])
+        .refused(78, &["search.toml: is not what the search began with"]);
 }

@@ -11,10 +11,12 @@ use crate::cli::repeats;
 use crate::config::Config;
 use crate::fault::Exit;
 use crate::run::search::base::Trial;
-use crate::run::search::settle::{DEFAULTS, UNCOUPLED};
+use crate::run::search::settle::{DEFAULTS, strengths};
 
 /// The name of the best settings in tables.
 pub(super) const BEST: &str = "best";
+/// The name of the best settings without the couplings whose strength is searched.
+const BEST_UNCOUPLED: &str = "best, λ = 0";
 
 /// Settings that are trained from several seeds.
 pub(super) struct Arm {
@@ -40,14 +42,15 @@ pub(super) fn arms(searching: &Searching, best: &Trial) -> Vec<Arm> {
         Arm::new(name, searching.path().join(place), config)
     };
     let (defaults, mut uncoupled) = (&searching.config, best.config.clone());
-    uncoupled.couplings.iter_mut().for_each(|coupling| coupling.strength = 0.0);
+    let searched = strengths(&searching.keys());
+    let of_best = uncoupled.couplings.iter_mut().enumerate();
+    of_best.filter(|(at, _)| searched.contains(at)).for_each(|(_, one)| one.strength = 0.0);
     let mut arms = Vec::new();
     if *defaults != best.config {
         arms.push(arm(DEFAULTS, "beside/defaults", defaults));
     }
-    let is_searched = searching.keys().iter().any(|key| key.ends_with(".strength"));
-    if is_searched && uncoupled != best.config && uncoupled != *defaults {
-        arms.push(arm(UNCOUPLED, "beside/uncoupled", &uncoupled));
+    if !searched.is_empty() && uncoupled != best.config && uncoupled != *defaults {
+        arms.push(arm(BEST_UNCOUPLED, "beside/uncoupled", &uncoupled));
     }
     arms.push(arm(BEST, "best", &best.config));
     arms
@@ -67,7 +70,8 @@ pub(super) fn train_arms(
         match repeats::train_into(&arm.path, &arm.name, &arm.config, seeds, call) {
             Ok(None) => arms.push(arm),
             Ok(Some(exit)) => {
-                let line = format!("go on with: tandem search --resume {}", path.display());
+                let flags = call.flags_of_machine();
+                let line = format!("go on with: tandem search --resume {}{flags}", path.display());
                 call.console.note(&line);
                 return Ok((Some(exit), failed));
             }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::confirm::{Arm, train_arms};
-use super::outcome::{measured, tables};
+use super::outcome::{measured, tables, verdicts, way_on};
 use crate::cli::call::Call;
 use crate::config::{Balance, Config, read, write};
 use crate::data::load::route;
@@ -16,7 +16,7 @@ use crate::replace::replace;
 use crate::run::directory::RunDirectory;
 use crate::run::directory::data_hashes::{data_hashes, difference};
 use crate::run::search::base::Base;
-use crate::run::search::journal::{Frozen, Journal, SETTINGS};
+use crate::run::search::journal::{Frozen, Journal, SETTINGS, hash};
 use crate::run::search::mean_weights::mean_weights;
 
 /// Seeds, if the flag does not say how many.
@@ -50,8 +50,11 @@ pub(super) fn begin(run: &Path, overrides: &[String], call: &Call) -> Result<Opt
     let seeds = call.args.repeats.or(seeds(overrides)).unwrap_or(SEEDS);
     let name = run.file_name().map_or("run".into(), |name| name.to_string_lossy());
     let directory = RunDirectory::create(call.args.out.as_deref(), &format!("{name}-frozen"))?;
-    replace(&directory.path().join(SETTINGS), write::to_toml(&config).as_bytes())?;
+    let settings = write::to_toml(&config);
+    replace(&directory.path().join(SETTINGS), settings.as_bytes())?;
     let journal = Journal {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        settings: hash(&settings),
         frozen: Some(Frozen { run: run.to_owned(), weights, seeds }),
         data: hashes.into_iter().map(|(_, hash)| hash).collect(),
         over: true,
@@ -115,6 +118,9 @@ fn run_all(
     if journal.found.is_null() {
         let (valid, test) = measured(&arms, seeds, config.data.has_test(), call)?;
         let weights = config.tasks.iter().zip(&frozen.weights);
+        let than = ("frozen weights", "frozen", &*format!("those of {method}"));
+        let mut sentences = failed;
+        sentences.extend(verdicts(&valid, &test, than));
         journal.found = json!({
             "directory": path,
             "run": frozen.run,
@@ -125,7 +131,7 @@ fn run_all(
             "best": {"run": path.join("best"), "settings": path.join("best.toml")},
             "valid": valid,
             "test": test,
-            "sentences": failed,
+            "sentences": sentences,
         });
         journal.save(&path)?;
     }
@@ -133,7 +139,7 @@ fn run_all(
     lines.extend(tables(&journal.found, frozen.seeds));
     let sentences = journal.found["sentences"].as_array().into_iter().flatten();
     lines.extend(sentences.filter_map(|line| line.as_str().map(str::to_owned)));
-    lines.push(format!("train with them: tandem train {}/best.toml", path.display()));
+    lines.push(way_on(&path, &journal.found["sentences"]));
     lines.push(format!("directory: {}", path.display()));
     let text = lines.join("\n");
     replace(&path.join("search.txt"), format!("{text}\n").as_bytes())?;

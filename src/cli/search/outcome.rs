@@ -1,6 +1,8 @@
 //! The outcome of a search: the best settings, how they hold from several seeds, and what the test
 //! part says of them.
 
+use std::path::Path;
+
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
@@ -9,15 +11,16 @@ use super::page::facts;
 use super::trials::Searching;
 use crate::cli::call::Call;
 use crate::cli::compare::runs::beside;
-use crate::config::{Select, write};
+use crate::config::{Select, Term, write};
 use crate::data::Part;
 use crate::fault::{Exit, Fault};
 use crate::replace::replace;
 use crate::report::search::write_page;
 use crate::run::apply::group::Group;
 use crate::run::search::base::Trial;
+use crate::run::search::journal::Told;
 use crate::run::search::preference::{figures, name, turned};
-use crate::run::search::settle::DEFAULTS;
+use crate::run::search::settle::{DEFAULTS, strengths};
 use crate::run::train::point::higher_is_better;
 use crate::search::Scored;
 use crate::search::course::Job;
@@ -29,16 +32,16 @@ pub(super) fn run(mut searching: Searching) -> Result<Option<Exit>> {
     if let Some(exit) = searching.train()? {
         return Ok(Some(exit));
     }
-    let Some(best) = searching.journal.best().cloned() else {
+    let Some(best) = searching.best().cloned() else {
         return Err(none_ended(&searching));
     };
     let trial = searching.trial(best.trial)?;
     replace(&searching.path().join("best.toml"), write::to_toml(&trial.config).as_bytes())?;
     let line = format!(
-        "best: {}, {}; training it from {} more seeds",
+        "best: {}, {}; training it from {}",
         searching.name(best.trial),
-        searching.objective(best.score.unwrap_or(f64::NAN)),
-        searching.search.seeds
+        searching.shown(&best),
+        of_seeds(searching.search.seeds, "more ")
     );
     if searching.journal.found.is_null() {
         searching.say(&line)?;
@@ -90,16 +93,16 @@ fn found(
     let keys = searching.keys();
     let (seeds, has_test) = (searching.search.seeds as usize, searching.config.data.has_test());
     let (valid, test) = measured(arms, seeds, has_test, searching.call)?;
-    let best = searching.journal.best();
+    let best = searching.best();
     let values: Map<String, Value> =
         keys.iter().zip(&trial.values).map(|(key, value)| (key.clone(), json!(value))).collect();
     let mut sentences = sentences(searching, trial, number, has_test);
     sentences.extend(failed);
-    let verdicts = [(&valid, "validation"), (&test, "test")];
     let names: Vec<&str> = arms.iter().map(|arm| arm.name.as_str()).collect();
-    let has_defaults = names.first() == Some(&DEFAULTS) && names.contains(&BEST);
-    let verdicts = verdicts.iter().filter(|_| has_defaults);
-    sentences.extend(verdicts.filter_map(|(found, part)| verdict(found, part)));
+    if names.first() == Some(&DEFAULTS) && names.contains(&BEST) {
+        let than = ("the best settings", BEST, "those as they stand");
+        sentences.extend(verdicts(&valid, &test, than));
+    }
     let found = json!({
         "directory": searching.path(),
         "objective": searching.objective_name(),
@@ -109,6 +112,7 @@ fn found(
         "best": {
             "trial": number + 1,
             "score": best.and_then(|best| best.score),
+            "figure": best.and_then(|best| best.score).map(|score| searching.figure(score)),
             "values": values,
             "run": searching.path().join("best"),
             "settings": searching.path().join("best.toml"),
@@ -135,7 +139,7 @@ pub(super) fn measured(
     has_test: bool,
     call: &Call,
 ) -> Result<(Value, Value)> {
-    if arms.len() < 2 {
+    if arms.is_empty() {
         return Ok((Value::Null, Value::Null));
     }
     let paths = |arm: &Arm| {
@@ -160,7 +164,7 @@ pub(super) fn tables(found: &Value, seeds: u64) -> Vec<String> {
     let parts = [("valid", "on the validation part"), ("test", "on the test part")];
     let table = |(part, title): (&str, &str)| {
         let table = found[part]["text"].as_str()?;
-        Some(format!("\n{title}, {seeds} seeds:\n{table}"))
+        Some(format!("\n{title}, {}:\n{table}", of_seeds(seeds, "")))
     };
     parts.into_iter().filter_map(table).chain([String::new()]).collect()
 }
@@ -171,9 +175,9 @@ fn sentences(searching: &Searching, trial: &Trial, number: usize, has_test: bool
     if number == 0 {
         all.push("no trial is better than the settings as they stand".to_owned());
     }
-    let is_searched = searching.keys().iter().any(|key| key.ends_with(".strength"));
-    let couplings = &trial.config.couplings;
-    if is_searched && !couplings.is_empty() && couplings.iter().all(|c| c.strength == 0.0) {
+    let searched = strengths(&searching.keys());
+    let is_zero = |at: &usize| trial.config.couplings[*at].strength == 0.0;
+    if !searched.is_empty() && searched.iter().all(is_zero) {
         all.push("λ = 0: the best settings have no coupling".to_owned());
     }
     let failed = searching.failed();
@@ -190,10 +194,17 @@ fn sentences(searching: &Searching, trial: &Trial, number: usize, has_test: bool
     all
 }
 
-/// A sentence about the mean difference of the best settings from those as they stand: it is one
-/// where the intervals over rows and seeds, and over seeds alone, lie on one side of 0.
-fn verdict(found: &Value, part: &str) -> Option<String> {
-    let found = &found["mean"][BEST];
+/// Sentences about the mean difference of some settings from others on both parts: `whose`, the name
+/// of their runs, and those that they are compared with.
+pub(super) fn verdicts(valid: &Value, test: &Value, than: (&str, &str, &str)) -> Vec<String> {
+    let parts = [(valid, "validation"), (test, "test")];
+    parts.into_iter().filter_map(|(found, part)| verdict(found, part, than)).collect()
+}
+
+/// Such a sentence: it decides where the intervals over rows and seeds, and over seeds alone, lie on
+/// one side of 0.
+fn verdict(found: &Value, part: &str, (whose, name, others): (&str, &str, &str)) -> Option<String> {
+    let found = &found["mean"][name];
     let ends = |key: &str| -> Option<[f64; 2]> {
         Some([found[key][0].as_f64()?, found[key][1].as_f64()?])
     };
@@ -201,13 +212,30 @@ fn verdict(found: &Value, part: &str) -> Option<String> {
     let [low, high] = interval;
     let over_seeds = ends("interval_over_seeds").unwrap_or([f64::NAN; 2]);
     let figures = format!("{percent:+.2} % [{low:+.2}, {high:+.2}] in the mean on the {part} part");
+    let seeds = match over_seeds {
+        [low, high] if low.is_finite() => format!(", over seeds alone [{low:+.2}, {high:+.2}]"),
+        _ => ", and one seed tells nothing of others".to_owned(),
+    };
     let all = |holds: fn(&f64) -> bool| interval.iter().chain(&over_seeds).all(holds);
-    let than = "than those as they stand";
     Some(match (all(|end| *end > 0.0), all(|end| *end < 0.0)) {
-        (true, _) => format!("the best settings are better {than}: {figures}"),
-        (_, true) => format!("the best settings are worse {than}: {figures}"),
-        _ => format!("whether the best settings are better {than} cannot be told: {figures}"),
+        (true, _) => format!("{whose} are better than {others}: {figures}{seeds}"),
+        (_, true) => format!("{whose} are worse than {others}: {figures}{seeds}"),
+        _ => format!("whether {whose} are better than {others} cannot be told: {figures}{seeds}"),
     })
+}
+
+/// What to do with the best settings in `path`: nothing, where a sentence says that they are worse.
+pub(super) fn way_on(path: &Path, sentences: &Value) -> String {
+    let sentences = sentences.as_array().into_iter().flatten().filter_map(Value::as_str);
+    match sentences.into_iter().any(|sentence| sentence.contains(" are worse than ")) {
+        true => "keep the settings as they are".to_owned(),
+        false => format!("train with them: tandem train {}/best.toml", path.display()),
+    }
+}
+
+/// A number of seeds in words.
+fn of_seeds(seeds: u64, more: &str) -> String {
+    if seeds == 1 { format!("one {more}seed") } else { format!("{seeds} {more}seeds") }
 }
 
 /// The result as text.
@@ -233,9 +261,9 @@ fn text(searching: &Searching, trial: &Trial, found: &Value) -> String {
     lines.extend(tables(found, searching.search.seeds));
     let sentences = found["sentences"].as_array().into_iter().flatten();
     lines.extend(sentences.filter_map(|line| line.as_str().map(str::to_owned)));
-    let path = searching.path().display();
-    lines.push(format!("train with them: tandem train {path}/best.toml"));
-    lines.push(format!("directory: {path}"));
+    let path = searching.path();
+    lines.push(way_on(path, &found["sentences"]));
+    lines.push(format!("directory: {}", path.display()));
     lines.join("\n")
 }
 
@@ -277,9 +305,11 @@ impl Searching<'_> {
             Select::Mean => "mean".to_owned(),
             Select::Metric { task, metric } => format!("{task}.{metric}"),
             Select::Weighted(terms) => {
-                let names: Vec<String> =
-                    terms.iter().map(|term| format!("{}.{}", term.task, term.metric)).collect();
-                format!("mean of {}", names.join(", "))
+                let name = |term: &Term| {
+                    let sign = if higher_is_better(&term.metric) { "" } else { "−" };
+                    format!("{sign}{}.{}", term.task, term.metric)
+                };
+                format!("mean of {}", terms.iter().map(name).collect::<Vec<_>>().join(", "))
             }
         }
     }
@@ -297,6 +327,46 @@ impl Searching<'_> {
     /// A score in sentences.
     pub(super) fn objective(&self, score: f64) -> String {
         format!("{} {:.4}", self.objective_name(), self.figure(score))
+    }
+
+    /// What a job has shown of what is looked for.
+    pub(super) fn shown(&self, told: &Told) -> String {
+        match told.score {
+            Some(score) if self.search.pareto.is_empty() => self.objective(score),
+            _ => self.figures(told),
+        }
+    }
+
+    /// The figures of several objectives that a job has shown.
+    pub(super) fn figures(&self, told: &Told) -> String {
+        let objectives = self.objectives();
+        let found = figures(objectives, &told.tasks).unwrap_or_default();
+        let pairs = objectives.iter().zip(found);
+        pairs.map(|(one, value)| format!("{} {value:.4}", name(one))).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The best trial. Between preferences it is the one of the highest mean, where each objective
+    /// counts from its worst figure of any trial to its best one.
+    pub(super) fn best(&self) -> Option<&Told> {
+        if self.search.pareto.is_empty() {
+            return self.journal.best();
+        }
+        let of = |told: &Told| {
+            figures(&self.search.pareto, &told.tasks).map(|f| turned(&self.search.pareto, &f))
+        };
+        let all: Vec<(&Told, Vec<f64>)> =
+            self.journal.jobs.iter().filter_map(|told| Some((told, of(told)?))).collect();
+        let end = |at: usize, worst: f64, pick: fn(f64, f64) -> f64| {
+            all.iter().map(|(_, point)| point[at]).fold(worst, pick)
+        };
+        let place = |at: usize, value: f64| {
+            let (low, high) = (end(at, f64::INFINITY, f64::min), end(at, -f64::INFINITY, f64::max));
+            if high > low { (value - low) / (high - low) } else { 0.0 }
+        };
+        let mean =
+            |point: &[f64]| point.iter().enumerate().map(|(at, v)| place(at, *v)).sum::<f64>();
+        let scored = all.iter().map(|(told, point)| (*told, mean(point)));
+        scored.reduce(|best, next| if next.1 > best.1 { next } else { best }).map(|(told, _)| told)
     }
 
     /// Number of trials that have begun.
@@ -340,6 +410,15 @@ impl Searching<'_> {
             ([], [_]) => &[],
             ([], all) => all,
             (all, _) => all,
+        }
+    }
+
+    /// Whether a metric of a task is among what is looked for.
+    fn is_asked(&self, task: &str, metric: &str) -> bool {
+        match self.select() {
+            Select::Metric { task: t, metric: m } => t == task && m == metric,
+            Select::Weighted(terms) => terms.iter().any(|t| t.task == task && t.metric == metric),
+            _ => false,
         }
     }
 
@@ -389,8 +468,11 @@ impl Searching<'_> {
             .tasks
             .iter()
             .flat_map(|task| {
-                let names = ["loss"].into_iter().chain([task.kind.metrics()[0]]);
-                names.map(|name| (task.name.clone(), name)).collect::<Vec<_>>()
+                let mut names = vec!["loss", task.kind.metrics()[0]];
+                let asked = |name: &&&str| self.is_asked(&task.name, name) && !names.contains(name);
+                let more: Vec<&str> = task.kind.metrics().iter().filter(asked).copied().collect();
+                names.extend(more);
+                names.into_iter().map(|name| (task.name.clone(), name)).collect::<Vec<_>>()
             })
             .collect();
         head.extend(figures.iter().map(|(task, name)| format!("valid/{task}/{name}")));
@@ -411,7 +493,7 @@ impl Searching<'_> {
             line.push(told.score.map_or(String::new(), |score| self.figure(score).to_string()));
             let values = self.trial(number).map(|trial| trial.values);
             let values = values.unwrap_or_else(|_| vec![None; keys.len()]);
-            line.extend(values.into_iter().map(Option::unwrap_or_default));
+            line.extend(values.into_iter().map(|value| value.as_deref().map_or("".into(), plain)));
             line.extend(figures.iter().map(|(task, name)| {
                 told.tasks[task][*name].as_f64().map_or(String::new(), |value| value.to_string())
             }));
@@ -420,6 +502,13 @@ impl Searching<'_> {
         }
         lines.iter().map(|line| csv_line(line)).collect()
     }
+}
+
+/// A value of TOML; a text without its quotes.
+fn plain(value: &str) -> String {
+    let table: Option<toml::Table> = format!("v = {value}").parse().ok();
+    let text = table.and_then(|table| table.get("v")?.as_str().map(str::to_owned));
+    text.unwrap_or_else(|| value.to_owned())
 }
 
 /// One line of CSV.

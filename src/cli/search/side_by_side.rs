@@ -11,7 +11,7 @@ use anyhow::Result;
 
 use crate::cli::call::{Call, Front};
 use crate::config::{Config, Select};
-use crate::fault::{Exit, Fault};
+use crate::fault::{Exit, Fault, exit_of};
 use crate::run::checkpoint::list;
 use crate::run::directory::RunDirectory;
 use crate::run::job::{Done, Job as RunJob, Listener, Place};
@@ -125,10 +125,18 @@ impl Worker<'_> {
             true => self.call.front(),
             false => self.call.front_beside_others(),
         };
-        let mut listener = TrialFront { front, share, stops: self.stops };
+        let mut listener = TrialFront { front, share, stops: self.stops, has_begun: false };
         let begun = out.join("config.toml").is_file() && !list(&out.join("checkpoints")).is_empty();
-        let mut done = if begun {
-            let (config, place) = Place::resume(&out, &[], &mut listener)?;
+        let resumed = match begun {
+            false => None,
+            true => match Place::resume(&out, &[], &mut listener) {
+                Ok((config, place)) => Some((config, place)),
+                // Checkpoints that are damaged, or none at all: it is trained anew.
+                Err(error) if exit_of(&error) == Exit::Data => None,
+                Err(error) => return Err(error),
+            },
+        };
+        let mut done = if let Some((config, place)) = resumed {
             self.call.run_for(&self.job, config, place, &mut listener)?
         } else {
             if out.exists() {
@@ -178,6 +186,7 @@ struct TrialFront<'a> {
     front: Front<'a>,
     share: f64,
     stops: &'a AtomicBool,
+    has_begun: bool,
 }
 
 impl Listener for TrialFront<'_> {
@@ -186,6 +195,7 @@ impl Listener for TrialFront<'_> {
     }
 
     fn begin(&mut self, steps: u64, total: u64) {
+        self.has_begun = true;
         self.front.begin(steps, total);
     }
 
@@ -198,7 +208,8 @@ impl Listener for TrialFront<'_> {
     }
 
     fn note(&mut self, line: &str) {
-        match line.starts_with("going on after step") {
+        // What it says of itself stands in its own log.
+        match self.has_begun {
             true => self.front.detail(line),
             false => self.front.note(line),
         }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::side_by_side::{Work, Workers, with_workers};
 use crate::cli::call::Call;
+use crate::cli::repeats::check_seed;
 use crate::config::{Config, Search, SearchMethod};
 use crate::data::load::route;
 use crate::data::store::budget::MemoryBudget;
@@ -18,7 +19,7 @@ use crate::run::directory::RunDirectory;
 use crate::run::directory::data_hashes::{Difference, difference};
 use crate::run::machine::Machine;
 use crate::run::search::base::{Base, Trial};
-use crate::run::search::journal::{Journal, SETTINGS, Told};
+use crate::run::search::journal::{FILE, Journal, SETTINGS, Told, hash};
 use crate::run::search::preference::{overrides, preferences};
 use crate::run::search::scores::shares;
 use crate::run::search::settle::{Settled, settle};
@@ -75,6 +76,7 @@ impl<'c> Searching<'c> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             directory: base.directory.clone(),
             overrides: base.overrides.clone(),
+            settings: hash(&base.text),
             data,
             shares,
             ..Journal::default()
@@ -110,7 +112,39 @@ impl<'c> Searching<'c> {
                 .hint("give back the files, or begin a new search")
                 .into());
         }
-        Ok(Searching::new(call, directory, base, settled, journal))
+        let mut this = Searching::new(call, directory, base, settled, journal);
+        this.replay()?;
+        Ok(this)
+    }
+
+    /// Tells the course what the record knows, so that it is where it was.
+    ///
+    /// # Errors
+    /// 65 if the record has a job that this search does not do.
+    fn replay(&mut self) -> Result<()> {
+        let mut known = 0;
+        loop {
+            let ready = self.course.ready();
+            if ready.is_empty() {
+                break;
+            }
+            for job in ready {
+                match self.journal.told(job) {
+                    None => self.ready.push_back(job),
+                    Some(told) => {
+                        known += 1;
+                        self.course.tell(job, told.score);
+                    }
+                }
+            }
+        }
+        if known == self.journal.jobs.len() {
+            return Ok(());
+        }
+        let found = "has jobs that a search of these settings does not do";
+        Err(Fault::data(self.path().join(FILE).display(), found)
+            .hint("give back the file, or begin a new search")
+            .into())
     }
 
     fn new(
@@ -196,6 +230,14 @@ impl<'c> Searching<'c> {
             return Ok(None);
         }
         let machine = call.machine(self.config.train.precision)?;
+        let name = machine.name();
+        if !self.journal.machine.is_empty() && self.journal.machine != name {
+            let before = self.journal.machine.clone();
+            self.say(&format!(
+                "the search was on {before}: further trials agree within rounding, not bit by bit"
+            ))?;
+        }
+        self.journal.machine = name;
         let count = self.at_a_time(machine)?;
         if count > 1 {
             self.say(&format!("{count} trials at a time, each on a thread of its own"))?;
@@ -276,16 +318,10 @@ impl<'c> Searching<'c> {
         Ok(None)
     }
 
-    /// The next job that is not known from the record.
+    /// The next job.
     fn next_job(&mut self) -> Option<Job> {
-        loop {
-            self.ready.extend(self.course.ready());
-            let job = self.ready.pop_front()?;
-            match self.journal.told(job) {
-                None => return Some(job),
-                Some(told) => self.course.tell(job, told.score),
-            }
-        }
+        self.ready.extend(self.course.ready());
+        self.ready.pop_front()
     }
 
     /// Takes in what a job has shown.
@@ -302,7 +338,10 @@ impl<'c> Searching<'c> {
         self.journal.seconds = self.seconds();
         self.journal.save(self.path())?;
         let path = self.path().display().to_string();
-        self.say(&format!("stopped by a signal; go on with: tandem search --resume {path}"))?;
+        let flags = self.call.flags_of_machine();
+        self.say(&format!(
+            "stopped by a signal; go on with: tandem search --resume {path}{flags}"
+        ))?;
         Ok(exit)
     }
 
@@ -317,10 +356,10 @@ impl<'c> Searching<'c> {
         let values = self.trial(told.trial).map(|trial| shown(&self.keys(), &trial.values));
         let values = values.unwrap_or_default();
         match (told.score, &told.failed) {
-            (Some(score), _) => {
-                let best = self.journal.best().filter(|best| best.trial == told.trial);
+            (Some(_), _) => {
+                let best = self.best().filter(|best| best.trial == told.trial);
                 let mark = if best.is_some() { " (best so far)" } else { "" };
-                format!("{name}{part}: {}{mark}  {values}", self.objective(score))
+                format!("{name}{part}: {}{mark}  {values}", self.shown(told))
             }
             (None, Some(why)) => format!("{name}{part} failed: {why}  {values}"),
             (None, None) => format!("{name}{part}: no score  {values}"),
@@ -351,7 +390,10 @@ impl<'c> Searching<'c> {
         let mut more = self.settled.common.clone();
         let keys = self.keys();
         let Some((_, given)) = self.settled.fixed.get(trial) else {
-            let point = self.course.point(trial).unwrap_or_default();
+            let point = self.course.point(trial).ok_or_else(|| {
+                let found = format!("has a trial {} that did not begin", trial + 1);
+                Fault::data(self.path().join(FILE).display(), found)
+            })?;
             let mut texts = self.settled.space.texts(point);
             let own = keys.len() + 1 - self.search.pareto.len().max(1);
             let numbers: Vec<f64> = texts.iter().skip(own).filter_map(|t| t.parse().ok()).collect();
@@ -361,12 +403,12 @@ impl<'c> Searching<'c> {
             }
             texts.truncate(own);
             let values: Vec<_> = keys.iter().cloned().zip(texts).collect();
-            let mut trial = Trial::new(self.base.with(&values, &more)?, &keys);
+            let mut trial = Trial::new(self.base.with(&values, &more, None)?, &keys);
             let own = trial.values.iter_mut().skip(own).zip(&preferences);
             own.for_each(|(value, preference)| *value = Some(format!("{preference:.4}")));
             return Ok(trial);
         };
-        Ok(Trial::new(self.base.with(given, &more)?, &keys))
+        Ok(Trial::new(self.base.with(given, &more, None)?, &keys))
     }
 
     /// Writes the record and the table of trials.
@@ -392,6 +434,7 @@ fn read(base: &Base) -> Result<(Config, Search, Settled)> {
             .hint("give data.valid, or a share of data.split")
             .into());
     }
+    check_seed(&config, search.seeds as usize + 1)?;
     let settled = settle(base, &config, &search)?;
     let (config, _) = base.read(&settled.common)?;
     Ok((config, search, settled))
@@ -434,7 +477,7 @@ fn failed(job: Job, error: &anyhow::Error) -> Told {
 
 /// Whether an error is of one trial's settings, so that others may go on.
 pub(super) fn is_of_trial(error: &anyhow::Error) -> bool {
-    matches!(exit_of(error), Exit::NotFinite | Exit::Config | Exit::Unavailable | Exit::Data)
+    matches!(exit_of(error), Exit::NotFinite | Exit::Config | Exit::Unavailable)
 }
 
 /// Values of keys on one line.

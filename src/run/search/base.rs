@@ -41,33 +41,94 @@ impl Base {
         read::with_search(&self.text, &self.name, &self.directory, &all)
     }
 
-    /// The settings with these values (key, TOML) laid over them. A key that has no effect beside
-    /// the other values is left out.
+    /// The settings with these values (key, TOML) laid over them. A value that has no effect beside
+    /// the others is left out, and so is what the configuration says and has no effect beside them;
+    /// but not the value of `kept`.
     ///
     /// # Errors
     /// 78 with the sentence of a value that does not fit the others.
-    pub fn with(&self, values: &[(String, String)], more: &[String]) -> Result<Config> {
+    pub fn with(
+        &self,
+        values: &[(String, String)],
+        more: &[String],
+        kept: Option<&str>,
+    ) -> Result<Config> {
         let mut left: Vec<&(String, String)> = values.iter().collect();
+        let mut base = self.clone();
         loop {
             let mut all: Vec<String> = more.to_vec();
             all.extend(left.iter().map(|(key, text)| format!("{key}={text}")));
-            let error = match self.read(&all) {
+            let error = match base.read(&all) {
                 Ok((config, _)) => return Ok(config),
                 Err(error) => error,
             };
             let message = error.to_string();
-            let idle = left.iter().position(|(key, _)| is_idle(&message, key));
-            match idle {
-                Some(at) if exit_of(&error) == Exit::Config => left.remove(at),
-                _ => return Err(error),
-            };
+            let idle = idle(&message).filter(|_| exit_of(&error) == Exit::Config);
+            let Some(idle) = idle.filter(|idle| kept != Some(*idle)) else { return Err(error) };
+            let is_value = left.iter().position(|(key, _)| key == idle);
+            match (is_value, base.without(idle)) {
+                (Some(at), _) => drop(left.remove(at)),
+                (None, Some(without)) => base = without,
+                (None, None) => return Err(error),
+            }
         }
+    }
+
+    /// The configuration without the keys of `[search]` that have no effect, since its method was
+    /// chosen elsewhere; with their paths.
+    pub fn for_method(self) -> (Base, Vec<String>) {
+        let (mut base, mut left) = (self, Vec::new());
+        while let Err(error) = base.read(&[]) {
+            let message = error.to_string();
+            let key = idle(&message).filter(|key| key.starts_with("search."));
+            // What stands on the command line beside the method is no oversight.
+            let without = key.and_then(|key| Some((key, base.without(key)?)));
+            let Some((key, without)) = without.filter(|(_, w)| w.overrides == base.overrides)
+            else {
+                break;
+            };
+            left.push(key.to_owned());
+            base = without;
+        }
+        (base, left)
+    }
+
+    /// The configuration without a key; `None` if it does not have it.
+    fn without(&self, key: &str) -> Option<Base> {
+        let is_of = |spec: &String| spec.split('=').next().is_some_and(|path| path.trim() == key);
+        let overrides: Vec<String> =
+            self.overrides.iter().filter(|spec| !is_of(spec)).cloned().collect();
+        let mut table: toml::Table = self.text.parse().ok()?;
+        let is_removed = remove(&mut table, &split(key));
+        let is_other = is_removed || overrides.len() < self.overrides.len();
+        is_other.then(|| Base {
+            text: if is_removed { table.to_string() } else { self.text.clone() },
+            overrides,
+            ..self.clone()
+        })
     }
 }
 
-/// Whether a fault says that a key has no effect.
-pub fn is_idle(message: &str, key: &str) -> bool {
-    message.strip_prefix(key).is_some_and(|rest| rest.starts_with(": has no effect"))
+/// Removes the key at a path; whether it was there.
+fn remove(table: &mut toml::Table, path: &[String]) -> bool {
+    match path {
+        [] => false,
+        [last] => table.remove(last).is_some(),
+        [first, rest @ ..] => match table.get_mut(first) {
+            Some(Value::Table(inner)) => remove(inner, rest),
+            Some(Value::Array(list)) => {
+                let at = rest[0].parse::<usize>().ok();
+                let inner = at.and_then(|at| list.get_mut(at)).and_then(Value::as_table_mut);
+                inner.is_some_and(|inner| remove(inner, &rest[1..]))
+            }
+            _ => false,
+        },
+    }
+}
+
+/// The key of which a fault says that it has no effect.
+fn idle(message: &str) -> Option<&str> {
+    message.split_once(": has no effect").map(|(key, _)| key)
 }
 
 impl Trial {
@@ -94,7 +155,7 @@ fn value_at(table: &toml::Table, key: &str) -> Option<String> {
 }
 
 /// The parts of a key path; a part in quotes may have dots.
-fn split(key: &str) -> Vec<String> {
+pub(super) fn split(key: &str) -> Vec<String> {
     let (mut parts, mut part, mut quote) = (Vec::new(), String::new(), None);
     for c in key.chars() {
         match (c, quote) {

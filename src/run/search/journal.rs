@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::base::Base;
-use crate::fault::Fault;
+use crate::fault::{Fault, quoted};
 use crate::replace::replace;
 use crate::search::course::Job;
 
@@ -26,6 +26,11 @@ pub struct Journal {
     pub directory: PathBuf,
     /// Overrides of the command line.
     pub overrides: Vec<String>,
+    /// BLAKE3 of the configuration as it was written, in hex.
+    pub settings: String,
+    /// The machine that trials were trained on.
+    #[serde(default)]
+    pub machine: String,
     /// A run whose mean weights are tried, where the search began with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frozen: Option<Frozen>,
@@ -106,13 +111,42 @@ impl Journal {
             Fault::data(file.display(), format!("is not the record of a search: {e}"))
                 .hint("begin a new search")
         })?;
+        journal.check(&file)?;
+        let text = read(&settings)?;
+        if hash(&text) != journal.settings {
+            let found = "is not what the search began with";
+            return Err(Fault::config(&settings.display().to_string(), found)
+                .hint("give it back, or begin a new search")
+                .into());
+        }
         let base = Base {
-            text: read(&settings)?,
+            text,
             name: settings.display().to_string(),
             directory: journal.directory.clone(),
             overrides: journal.overrides.clone(),
         };
         Ok((journal, base))
+    }
+
+    /// Whether the record is of this version, and its numbers are in order.
+    fn check(&self, file: &Path) -> Result<(), Fault> {
+        let own = env!("CARGO_PKG_VERSION");
+        if self.version != own {
+            let found = format!("is of tandem {}, this is {own}", quoted(&self.version));
+            return Err(Fault::data(file.display(), found)
+                .hint("go on with that version, which tries the same settings, or begin anew"));
+        }
+        let shares = &self.shares;
+        let is_share = |share: &f64| *share > 0.0 && *share <= 1.0;
+        let ascends = shares.windows(2).all(|pair| pair[0] < pair[1]);
+        let is_whole = shares.last().is_none_or(|last| *last == 1.0);
+        match shares.iter().all(is_share) && ascends && is_whole {
+            true => Ok(()),
+            false => {
+                Err(Fault::data(file.display(), "has shares that are none")
+                    .hint("begin a new search"))
+            }
+        }
     }
 
     /// Writes the record.
@@ -156,4 +190,9 @@ impl Journal {
         }
         best.map(|(told, _)| told)
     }
+}
+
+/// BLAKE3 of a text, in hex.
+pub fn hash(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex().to_string()
 }

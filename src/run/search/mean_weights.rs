@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::Value;
 
-use crate::config::{Balancer, Config};
+use crate::config::{Balancer, Config, Couplings};
 use crate::fault::{Fault, quoted};
 
 /// The mean weight of each task over all steps of a run, in the order of its tasks.
@@ -18,6 +18,12 @@ pub fn mean_weights(run: &Path, config: &Config) -> Result<Vec<f64>> {
         let found = format!("{}: the run has no method that finds weights", run.display());
         return Err(Fault::config("balance.method", found)
             .hint("name a run that was balanced, see balance.method")
+            .into());
+    }
+    if config.balance.couplings == Couplings::Balanced {
+        let found = format!("{}: couplings were weighed with the tasks", run.display());
+        return Err(Fault::config("balance.couplings", found)
+            .hint("name a run whose couplings were not balanced")
             .into());
     }
     let file = run.join("metrics.jsonl");
@@ -44,13 +50,12 @@ pub fn mean_weights(run: &Path, config: &Config) -> Result<Vec<f64>> {
             .into());
     }
     let means: Vec<f64> = sums.iter().map(|sum| sum / steps).collect();
-    let bad =
-        config.tasks.iter().zip(&means).find(|(_, mean)| !(mean.is_finite() && **mean >= 0.0));
+    let bad = config.tasks.iter().zip(&means).find(|(_, mean)| !(mean.is_finite() && **mean > 0.0));
     match bad {
         None => Ok(means),
         Some((task, mean)) => {
             let found = format!(
-                "the mean weight of {} is {mean}, and static weights are 0 or above",
+                "the mean weight of {} is {mean}: the task would not be trained",
                 quoted(&task.name)
             );
             Err(Fault::data(file.display(), found).hint("name another run").into())

@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 
-use super::base::{Base, of_key};
+use super::base::{Base, of_key, split};
 use super::own_space::own_space;
 use super::preference;
-use crate::config::{Bounds, Config, Domain, Search, SearchMethod, Select};
+use crate::config::{Bounds, Config, Domain, OnNan, Search, SearchMethod, Select};
 use crate::fault::{Fault, hint_of};
 use crate::search::space::{Dimension, Range, Scale, Space};
 
@@ -39,6 +39,10 @@ const REFUSED: &[(&str, &str)] = &[
     ("train.select", "search.objective says what is looked for"),
     ("train.seed", "the best of several seeds is luck; the best settings are trained from several"),
     ("train.evaluate", "the test part is measured once, at the end"),
+    ("train.evaluate_every", "the more often a trial is looked at, the luckier its best look"),
+    ("train.accumulate", "it changes no result but by rounding"),
+    ("train.on_nan", "it says what happens to trials that break"),
+    ("balance.observe", "it changes no result"),
     ("train.max_time", "trials that the clock ends cannot be compared"),
     ("train.keep_best", "it changes no result"),
     ("train.keep", "it changes no result"),
@@ -48,6 +52,9 @@ const REFUSED: &[(&str, &str)] = &[
 
 /// Keys of tasks that change how the network learns, and not what is measured of it.
 const OF_TASKS: [&str; 5] = ["weight", "layers", "activation", "dropout", "pool"];
+/// Keys that say what a task is. All others are of its loss.
+const WHAT_TASKS_ARE: [&str; 8] =
+    ["type", "target", "groups", "positive", "missing", "top_k", "scale", "scheme"];
 
 /// Settles what is searched, in the settings as they stand.
 ///
@@ -56,7 +63,9 @@ const OF_TASKS: [&str; 5] = ["weight", "layers", "activation", "dropout", "pool"
 pub fn settle(base: &Base, config: &Config, search: &Search) -> Result<Settled> {
     let mut notes = Vec::new();
     let is_own = search.space.is_empty() && search.pareto.is_empty();
-    let own = is_own.then(|| own_space(config));
+    let is_asked =
+        |(key, domain): &(String, Domain)| check_key(key, domain, search, config).is_ok();
+    let own = is_own.then(|| own_space(config).into_iter().filter(is_asked).collect::<Vec<_>>());
     if let Some(own) = &own {
         let keys: Vec<&str> = own.iter().map(|(key, _)| key.as_str()).collect();
         notes.push(format!("no [search.space] is given: searched are {}", keys.join(", ")));
@@ -74,11 +83,21 @@ pub fn settle(base: &Base, config: &Config, search: &Search) -> Result<Settled> 
     let mut space = Space { dimensions: dimensions.collect::<Result<_>>()? };
     space.dimensions.extend(preference::dimensions(search));
     let mut fixed = vec![(DEFAULTS.to_owned(), Vec::new())];
-    let strengths: Vec<(String, String)> =
-        keys.iter().filter(|key| is_strength(key)).map(|key| (key.clone(), "0.0".into())).collect();
-    if !strengths.is_empty() && config.couplings.iter().any(|coupling| coupling.strength != 0.0) {
-        fixed.push((UNCOUPLED.to_owned(), strengths));
+    let strengths = strengths(&keys);
+    if strengths.iter().any(|at| config.couplings[*at].strength != 0.0) {
+        let zero = |at: &usize| (format!("coupling.{at}.strength"), "0.0".to_owned());
+        fixed.push((UNCOUPLED.to_owned(), strengths.iter().map(zero).collect()));
     }
+    if search.trials <= fixed.len() as u64 && search.method != SearchMethod::Grid {
+        let names: Vec<&str> = fixed.iter().map(|(name, _)| name.as_str()).collect();
+        let found = format!(
+            "{} trials are those of {}: none is left to search",
+            search.trials,
+            names.join(" and of ")
+        );
+        return Err(Fault::config("search.trials", found).hint("give more trials").into());
+    }
+    check_rollback(config, search)?;
     if search.method == SearchMethod::Grid && space.combinations().is_none_or(|n| n > 100_000) {
         let found = "the grid has more than 100,000 points";
         return Err(Fault::config("search.space", found)
@@ -88,9 +107,25 @@ pub fn settle(base: &Base, config: &Config, search: &Search) -> Result<Settled> 
     Ok(Settled { space, fixed, common, notes })
 }
 
-/// Whether a key is the strength of a coupling.
-fn is_strength(key: &str) -> bool {
-    key.starts_with("coupling.") && key.ends_with(".strength")
+/// The numbers of the couplings whose strength is searched.
+pub fn strengths(keys: &[String]) -> Vec<usize> {
+    let number = |key: &String| {
+        let rest = key.strip_prefix("coupling.")?;
+        rest.strip_suffix(".strength")?.parse().ok()
+    };
+    keys.iter().filter_map(number).collect()
+}
+
+/// A run that goes back to checkpoints goes back to others where it was paused.
+fn check_rollback(config: &Config, search: &Search) -> Result<(), Fault> {
+    let is_paused = search.method == SearchMethod::Halving;
+    if !is_paused || config.train.on_nan != OnNan::Rollback {
+        return Ok(());
+    }
+    let found =
+        "\"rollback\" goes back to checkpoints, and halving makes some where it pauses a trial";
+    Err(Fault::config("train.on_nan", found)
+        .hint("use \"stop\" or \"skip\", or search.method = \"random\" or \"tpe\""))
 }
 
 /// The override by which each trial keeps the model that the search looks for.
@@ -115,8 +150,26 @@ fn check_key(key: &str, domain: &Domain, search: &Search, config: &Config) -> Re
         return Err(of_key(key, format!("is not searched: {why}"))
             .hint("leave it out of the space; --set gives all trials the same value"));
     }
-    let last = key.rsplit('.').next().unwrap_or_default();
-    if is_below("task") && !OF_TASKS.contains(&last) && !key.contains(".loss") {
+    let parts = split(key);
+    let coupling = key.strip_prefix("coupling.").and_then(|rest| rest.split('.').next());
+    if let Some(number) = coupling.and_then(|number| number.parse::<usize>().ok())
+        && number >= config.couplings.len()
+    {
+        let found = match config.couplings.len() {
+            0 => "there is no [[coupling]]".to_owned(),
+            count => format!("there are {count} [[coupling]] tables, numbered from 0"),
+        };
+        return Err(of_key(key, found).hint("add it to the configuration, with its kind"));
+    }
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    // What is said of a task; empty for other keys.
+    let (task, last) = match parts[..] {
+        ["task", task, key, ..] => (task, key),
+        _ => ("", ""),
+    };
+    let is_of_loss =
+        !last.is_empty() && !OF_TASKS.contains(&last) && !WHAT_TASKS_ARE.contains(&last);
+    if WHAT_TASKS_ARE.contains(&last) {
         return Err(of_key(key, "is not searched: it says what a task is, not how it is learned")
             .hint(format!("of tasks, these are searched: {}, loss", OF_TASKS.join(", "))));
     }
@@ -124,7 +177,7 @@ fn check_key(key: &str, domain: &Domain, search: &Search, config: &Config) -> Re
         [] => vec![config.train.select.clone()],
         all => all.to_vec(),
     };
-    if last == "weight" && is_below("task") && !search.pareto.is_empty() {
+    if last == "weight" && !search.pareto.is_empty() {
         let found = "is not searched beside search.pareto, which weighs the tasks";
         return Err(of_key(key, found).hint("leave it out of the space"));
     }
@@ -135,7 +188,7 @@ fn check_key(key: &str, domain: &Domain, search: &Search, config: &Config) -> Re
         Select::Mean => false,
     };
     let hint = "search.objective = \"TASK.METRIC\" names a figure that it is no part of";
-    if is_below("task") && key.contains(".loss") && objective.iter().any(is_loss) {
+    if is_of_loss && objective.iter().any(is_loss) {
         return Err(of_key(key, "changes the loss that trials are compared by").hint(hint));
     }
     let weighs = is_below("coupling") || is_below("balance") || last == "weight";
@@ -145,10 +198,16 @@ fn check_key(key: &str, domain: &Domain, search: &Search, config: &Config) -> Re
             .hint("search.objective = \"relative_loss\" compares tasks without their weights"));
     }
     let is_zero = |text: &String| text.parse() == Ok(0.0);
-    let drops = domain.others.iter().any(is_zero);
+    let is_dropped = config.tasks.iter().any(|one| one.name == task && one.weight == 0.0);
+    let drops = domain.others.iter().any(is_zero)
+        || domain.range.is_some_and(|bounds| bounds.low <= 0.0)
+        || is_dropped;
     let counts = objective.iter().any(|s| matches!(s, Select::RelativeLoss | Select::Mean));
-    if is_below("task") && last == "weight" && drops && counts {
-        let found = "a task of weight 0 has no part in what trials are compared by";
+    if last == "weight" && drops && counts {
+        let found = match is_dropped {
+            true => "is 0 as it stands, and a task of weight 0 has no part in what is compared",
+            false => "is 0 in some trials, and a task of weight 0 has no part in what is compared",
+        };
         return Err(of_key(key, found).hint(hint));
     }
     Ok(())
@@ -191,16 +250,16 @@ impl Alone<'_> {
     }
 
     fn takes(&self, key: &str, text: &str) -> Result<()> {
-        let own = format!("{key}={text}");
-        let read = |other: Option<String>| {
-            let more = self.common.iter().cloned().chain(other).chain([own.clone()]);
-            self.base.read(&more.collect::<Vec<_>>()).map(|_| ())
+        let own = (key.to_owned(), text.to_owned());
+        let read = |other: Option<(String, String)>| {
+            let values: Vec<(String, String)> = other.into_iter().chain([own.clone()]).collect();
+            self.base.with(&values, self.common, Some(key)).map(|_| ())
         };
         let alone = read(None);
         let Err(error) = alone else { return Ok(()) };
         let others = self.wanted.iter().filter(|(other, _)| other != key);
         let others = others.flat_map(|(other, domain)| {
-            domain.others.iter().map(move |text| format!("{other}={text}"))
+            domain.others.iter().map(move |text| (other.clone(), text.clone()))
         });
         others.into_iter().find_map(|other| read(Some(other)).ok()).ok_or(error)
     }
