@@ -398,7 +398,7 @@ impl Searching<'_> {
         let dimensions = self.settled.space.dimensions.len();
         let shares = importance(&scored, dimensions, self.search.seed);
         let keys = self.keys().into_iter();
-        keys.zip(shares.map_or_else(Vec::new, |s| s))
+        keys.zip(shares.unwrap_or_default())
             .map(|(key, share)| (key, json!(share)))
             .collect::<Map<_, _>>()
             .into()
