@@ -27,6 +27,7 @@ mod table;
 mod tokens;
 mod write;
 
+pub use super::signature::Access;
 pub use table::{Lane, is_even};
 
 /// Bytes at the beginning of the table of records: the number of lanes, the workgroups along z of
@@ -76,19 +77,6 @@ pub struct StepTable {
     pub record_bytes: usize,
     /// Bytes of a `Step`, without those that are added to its end.
     pub step_bytes: usize,
-}
-
-/// How a kernel uses a binding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// A storage buffer that is read.
-    Read,
-    /// A storage buffer that is read and written.
-    Write,
-    /// The mirror of a buffer of numbers.
-    MirrorF32,
-    /// The mirror of a buffer of integers.
-    MirrorU32,
 }
 
 /// A binding that is split into the regions of lanes.

@@ -149,6 +149,8 @@ fn roles(module: &Module) -> Result<(Vec<Binding>, Vec<Role>), String> {
             other => return Err(format!("{}: no such binding: {other}", variable.name)),
         };
         let unit = match access {
+            // Tables are not regions of buffers.
+            Access::Params | Access::Step => continue,
             Access::Read | Access::Write => element(module, variable)?,
             Access::MirrorF32 | Access::MirrorU32 => 16 * mirror_width(module)?,
         };
@@ -265,6 +267,7 @@ impl Writer<'_, '_> {
             Role::Params => self.field(function, found, "Params").map(|()| None),
             Role::Step => self.field(function, found, "Step").map(|()| None),
             Role::Region(i) => match bindings[i].access {
+                Access::Params | Access::Step => Ok(None),
                 Access::Read | Access::Write => self.index(function, found, &bindings[i]),
                 Access::MirrorF32 | Access::MirrorU32 => {
                     self.texel(function, found, variable).map(|()| None)
