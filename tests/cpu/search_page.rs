@@ -37,7 +37,7 @@ fn made(trials: usize, keys: usize) -> SearchFacts {
             3 => "<script>alert(1)</script>\u{ffff}".to_owned(),
             _ => format!("task.a_task_whose_name_is_long_{key}.\"quoted & more\".weight"),
         },
-        log: key % 2 == 0,
+        log: key.is_multiple_of(2),
     };
     let trial = |number: usize| TrialFacts {
         number,
