@@ -44,8 +44,8 @@ pub(super) struct Whole {
     pub(super) summary: &'static str,
     /// What that file begins with.
     pub(super) head: Value,
-    /// The command that goes on with the whole, before its path; `None` where others say it.
-    pub(super) go_on: Option<&'static str>,
+    /// The command that goes on with the whole, before its path.
+    pub(super) go_on: &'static str,
 }
 
 impl Whole {
@@ -53,13 +53,7 @@ impl Whole {
     pub(super) fn of(group: Group, count: usize) -> Whole {
         let (word, words) = (group.word(), group.words());
         let (settings, summary) = (group.settings(), group.summary());
-        Whole {
-            word,
-            settings,
-            summary,
-            head: json!({words: count}),
-            go_on: Some("train --resume"),
-        }
+        Whole { word, settings, summary, head: json!({words: count}), go_on: "train --resume" }
     }
 }
 
@@ -135,10 +129,9 @@ impl<'c> Members<'c> {
                 None => self.train_one(number, &show)?,
             };
             if let Some(exit) = stopped {
-                let path = self.path().display();
-                let go_on =
-                    self.whole.go_on.map(|go_on| format!("; go on with: tandem {go_on} {path}"));
-                let line = format!("stopped by a signal in {label}{}", go_on.unwrap_or_default());
+                let (go_on, path) = (self.whole.go_on, self.path().display().to_string());
+                let line =
+                    format!("stopped by a signal in {label}; go on with: tandem {go_on} {path}");
                 self.say(&line)?;
                 return Ok(Some(exit));
             }

@@ -31,15 +31,17 @@ pub(super) fn train(config: Config, name: &str, count: usize, call: &Call) -> Re
     run(members)
 }
 
-/// Trains such a run in a directory within that of a search, or what is left of it; the exit if a
-/// signal stopped it.
-pub(super) fn train_into(
+/// Such a run in a directory within that of a search, as far as it was trained.
+///
+/// # Errors
+/// 78 if a network that was trained there has other settings; 73 if the directory cannot be made.
+pub(super) fn within<'c>(
     path: &Path,
     name: &str,
     config: &Config,
     count: usize,
-    call: &Call,
-) -> Result<Option<Exit>> {
+    call: &'c Call<'c>,
+) -> Result<Members<'c>> {
     check_seed(config, count)?;
     let is_there = path.join(Group::Repeats.settings()).is_file();
     if !is_there && path.exists() {
@@ -52,7 +54,6 @@ pub(super) fn train_into(
         false => RunDirectory::create(Some(path), "repeats")?,
     };
     let mut members = members(config, parent, count, call);
-    members.whole.go_on = None;
     if let Some(fault) = members.other_settings()?.into_iter().next() {
         return Err(fault.into());
     }
@@ -65,12 +66,13 @@ pub(super) fn train_into(
             members.save_settings(config)?;
         }
     }
-    let stopped = members.train(shown)?;
-    if stopped.is_none() {
-        let tasks = Summary::of(&members.shown).json("repeats");
-        members.save(json!({"tasks": tasks}))?;
-    }
-    Ok(stopped)
+    Ok(members)
+}
+
+/// Writes what all networks have in common.
+pub(super) fn sum_up(members: &Members) -> Result<()> {
+    let tasks = Summary::of(&members.shown).json("repeats");
+    members.save(json!({"tasks": tasks}))
 }
 
 /// Goes on with such a run: networks that were trained are kept, the one under way goes on, the
@@ -132,7 +134,7 @@ fn members<'c>(
 }
 
 /// The figures of each task on the test part, else on the validation part, by its name.
-fn shown(done: &Done) -> Value {
+pub(super) fn shown(done: &Done) -> Value {
     let of = |part: Part| done.points.iter().find(|point| point.split == part.name());
     let point = of(Part::Test).or(of(Part::Valid));
     point.map_or(json!({}), |point| tasks_json(&done.plan.network, &point.tasks, true))

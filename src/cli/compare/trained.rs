@@ -200,7 +200,7 @@ fn members<'c>(
         settings: SETTINGS,
         summary: SUMMARY,
         head,
-        go_on: Some("compare --resume"),
+        go_on: "compare --resume",
     };
     Members::new(call, parent, whole, all)
 }

@@ -1,11 +1,14 @@
 //! The best settings once more, from other seeds than the one that picked them, beside the settings
 //! as they stand and beside λ = 0.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use serde_json::json;
 
-use super::trials::{Searching, is_of_trial};
+use super::side_by_side::{Work, with_workers};
+use super::trials::{Searching, at_a_time, is_of_trial};
 use crate::cli::call::Call;
 use crate::cli::repeats;
 use crate::config::Config;
@@ -67,7 +70,7 @@ pub(super) fn train_arms(
 ) -> Result<(Option<Exit>, Vec<String>)> {
     let mut failed = Vec::new();
     for arm in std::mem::take(arms) {
-        match repeats::train_into(&arm.path, &arm.name, &arm.config, seeds, call) {
+        match train_arm(&arm, seeds, call) {
             Ok(None) => arms.push(arm),
             Ok(Some(exit)) => {
                 let flags = call.flags_of_machine();
@@ -84,4 +87,48 @@ pub(super) fn train_arms(
         }
     }
     Ok((None, failed))
+}
+
+/// Trains settings from several seeds, or what is left of that, as many runs at a time as the
+/// machine does best; the exit if a signal stopped one.
+fn train_arm(arm: &Arm, seeds: usize, call: &Call) -> Result<Option<Exit>> {
+    let mut members = repeats::within(&arm.path, &arm.name, &arm.config, seeds, call)?;
+    let mut left: VecDeque<usize> =
+        (0..seeds).filter(|number| members.shown[*number].is_none()).collect();
+    let machine = call.machine(arm.config.train.precision)?;
+    let count = at_a_time(&arm.config, machine, call)?.min(left.len().max(1));
+    let stopped = with_workers(call, machine, count, |mut workers| {
+        let (mut exit, mut fault) = (None, None);
+        loop {
+            while workers.is_free() && exit.is_none() && fault.is_none() {
+                exit = call.signals.arrived();
+                let Some(number) = left.pop_front().filter(|_| exit.is_none()) else { break };
+                members.say(&members.members[number].label.clone())?;
+                workers.begin(Work {
+                    key: number,
+                    config: members.members[number].config.clone(),
+                    out: members.directory(number),
+                    share: 1.0,
+                    show: Box::new(|done, _| Ok(repeats::shown(done))),
+                });
+            }
+            match workers.next() {
+                None => break,
+                Some((number, Ok(Some(shown)))) => {
+                    members.shown[number] = Some(shown);
+                    members.save(json!({}))?;
+                }
+                Some((_, Ok(None))) => exit = call.signals.arrived().or(exit),
+                Some((_, Err(error))) => {
+                    workers.stop();
+                    fault.get_or_insert(error);
+                }
+            }
+        }
+        fault.map_or(Ok(exit), Err)
+    })?;
+    if stopped.is_none() {
+        repeats::sum_up(&members)?;
+    }
+    Ok(stopped)
 }

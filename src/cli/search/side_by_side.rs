@@ -1,5 +1,5 @@
-//! Trials side by side: as many at a time as the machine does best, each a run of its own with the
-//! bytes that it has alone.
+//! Runs side by side: as many at a time as the machine does best, each with the bytes that it has
+//! alone.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,58 +10,56 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::Result;
 
 use crate::cli::call::{Call, Front};
-use crate::config::{Config, Select};
+use crate::config::Config;
 use crate::fault::{Exit, Fault, exit_of};
 use crate::run::checkpoint::list;
 use crate::run::directory::RunDirectory;
 use crate::run::job::{Done, Job as RunJob, Listener, Place};
 use crate::run::machine::Machine;
-use crate::run::search::journal::Told;
-use crate::run::search::preference::{figures, turned};
-use crate::run::search::scores::{scored, until};
+use crate::run::search::scores::until;
 use crate::run::train::Plan;
-use crate::search::course::Job;
 
-/// A job with all that it takes to do it.
-pub(super) struct Work {
-    pub(super) job: Job,
-    /// The settings of the trial.
+/// Takes from a run that has ended, of which so many steps count, what it has shown.
+pub(super) type Show<T> = Box<dyn FnOnce(&mut Done, u64) -> Result<T> + Send>;
+
+/// A run that is to be done.
+pub(super) struct Work<K, T> {
+    /// What it is known by.
+    pub(super) key: K,
     pub(super) config: Config,
-    /// The directory of the trial.
+    /// Its directory.
     pub(super) out: PathBuf,
-    /// The share of a whole training that is done at the end of the job.
+    /// The share of a whole training after which it ends.
     pub(super) share: f64,
-    /// Objectives that trials of different preferences are ordered by; else each is ordered by what
-    /// picks its model.
-    pub(super) objectives: Vec<Select>,
+    pub(super) show: Show<T>,
 }
 
-/// What came of a job: `None` if it was stopped before its end.
-pub(super) type Ended = (Job, Result<Option<Told>>);
+/// What came of a run: `None` if it was stopped before its end.
+pub(super) type Ended<K, T> = (K, Result<Option<T>>);
 
-/// The workers of a search, as the thread that decides sees them.
-pub(super) struct Workers<'w> {
-    works: Sender<Work>,
-    ended: Receiver<Ended>,
+/// The workers, as the thread that decides sees them.
+pub(super) struct Workers<'w, K, T> {
+    works: Sender<Work<K, T>>,
+    ended: Receiver<Ended<K, T>>,
     stops: &'w AtomicBool,
     count: usize,
     running: usize,
 }
 
-impl Workers<'_> {
+impl<K, T> Workers<'_, K, T> {
     /// Whether a worker has nothing to do.
     pub(super) fn is_free(&self) -> bool {
         self.running < self.count
     }
 
-    /// Hands out a job.
-    pub(super) fn begin(&mut self, work: Work) {
+    /// Hands out a run.
+    pub(super) fn begin(&mut self, work: Work<K, T>) {
         // Workers live as long as this sender.
         self.running += usize::from(self.works.send(work).is_ok());
     }
 
-    /// The next job that ends; `None` if none is under way.
-    pub(super) fn next(&mut self) -> Option<Ended> {
+    /// The next run that ends; `None` if none is under way.
+    pub(super) fn next(&mut self) -> Option<Ended<K, T>> {
         if self.running == 0 {
             return None;
         }
@@ -69,7 +67,7 @@ impl Workers<'_> {
         self.ended.recv().ok()
     }
 
-    /// Asks all jobs to stop after their current steps.
+    /// Asks all runs to stop after their current steps.
     pub(super) fn stop(&self) {
         self.stops.store(true, Ordering::Relaxed);
     }
@@ -79,16 +77,16 @@ impl Workers<'_> {
 ///
 /// # Errors
 /// Those of `decide`; a system that starts no more threads.
-pub(super) fn with_workers<T>(
+pub(super) fn with_workers<K: Copy + Send, T: Send, R>(
     call: &Call,
     machine: &Machine,
     count: usize,
-    decide: impl FnOnce(Workers) -> Result<T>,
-) -> Result<T> {
+    decide: impl FnOnce(Workers<K, T>) -> Result<R>,
+) -> Result<R> {
     let jobs: Vec<RunJob> =
         (0..count).map(|_| call.job_beside_others(machine)).collect::<Result<_>>()?;
-    let (works, to_do) = channel::<Work>();
-    let (done, ended) = channel::<Ended>();
+    let (works, to_do) = channel::<Work<K, T>>();
+    let (done, ended) = channel::<Ended<K, T>>();
     let (to_do, stops) = (Mutex::new(to_do), AtomicBool::new(false));
     std::thread::scope(|scope| {
         for job in jobs {
@@ -97,8 +95,7 @@ pub(super) fn with_workers<T>(
                 let worker = Worker { call, job, stops, is_alone: count == 1 };
                 let next = || to_do.lock().unwrap_or_else(PoisonError::into_inner).recv();
                 while let Ok(work) = next() {
-                    let of = work.job;
-                    if done.send((of, worker.trained(work))).is_err() {
+                    if done.send((work.key, worker.trained(work))).is_err() {
                         break;
                     }
                 }
@@ -118,9 +115,9 @@ struct Worker<'w> {
 }
 
 impl Worker<'_> {
-    /// Trains a trial up to a rung; `None` if it was stopped before.
-    fn trained(&self, work: Work) -> Result<Option<Told>> {
-        let Work { job, config, out, share, objectives } = work;
+    /// Does a run, or what is left of it; `None` if it was stopped before its end.
+    fn trained<K, T>(&self, work: Work<K, T>) -> Result<Option<T>> {
+        let Work { config, out, share, show, .. } = work;
         let front = match self.is_alone {
             true => self.call.front(),
             false => self.call.front_beside_others(),
@@ -153,35 +150,11 @@ impl Worker<'_> {
             return Ok(None);
         }
         self.call.report(&done)?;
-        let mut told = told(job, until, &mut done)?;
-        if !objectives.is_empty() {
-            let found = figures(&objectives, &told.tasks);
-            let turned = found.map(|found| turned(&objectives, &found));
-            told.score = turned.map(|all| all.iter().sum::<f64>() / all.len() as f64);
-        }
-        Ok(Some(told))
+        show(&mut done, until).map(Some)
     }
 }
 
-/// What a job has shown.
-fn told(job: Job, until: u64, done: &mut Done) -> Result<Told> {
-    let found = scored(done, until)?;
-    let none = "train.select was defined at no evaluation";
-    Ok(Told {
-        trial: job.trial,
-        rung: job.rung,
-        score: found.as_ref().map(|found| found.score),
-        // A trial may have gone further before the record was lost.
-        steps: done.outcome.steps.min(until),
-        epoch: found.as_ref().map_or(0, |found| found.epoch),
-        seconds: done.outcome.seconds,
-        parameters: done.plan.layout.parameters(),
-        failed: found.is_none().then(|| none.to_owned()),
-        tasks: found.map(|found| found.tasks).unwrap_or_default(),
-    })
-}
-
-/// Listens to a trial, which stops at its rung.
+/// Listens to a run, which stops at its share.
 struct TrialFront<'a> {
     front: Front<'a>,
     share: f64,

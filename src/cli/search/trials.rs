@@ -10,24 +10,25 @@ use serde_json::Value;
 use super::side_by_side::{Work, Workers, with_workers};
 use crate::cli::call::Call;
 use crate::cli::repeats::check_seed;
-use crate::config::{Config, Search, SearchMethod};
+use crate::config::{Config, Search, SearchMethod, Select};
 use crate::data::load::route;
 use crate::data::store::budget::MemoryBudget;
 use crate::fault::{Exit, Fault, exit_of};
 use crate::replace::replace;
 use crate::run::directory::RunDirectory;
 use crate::run::directory::data_hashes::{Difference, difference};
+use crate::run::job::Done;
 use crate::run::machine::Machine;
 use crate::run::search::base::{Base, Trial};
 use crate::run::search::journal::{FILE, Journal, SETTINGS, Told, hash};
-use crate::run::search::preference::{overrides, preferences};
-use crate::run::search::scores::shares;
+use crate::run::search::preference::{figures, overrides, preferences, turned};
+use crate::run::search::scores::{scored, shares};
 use crate::run::search::settle::{Settled, settle};
 use crate::run::train::Plan;
 use crate::search::course::{Course, Job, Method, Settings};
 
-/// Bytes that a trial is taken to need beside the rows of the data.
-const OF_TRIAL: u64 = 256 << 20;
+/// Bytes that a run is taken to need beside the rows of the data.
+const OF_RUN: u64 = 256 << 20;
 
 /// A search under way.
 pub(super) struct Searching<'c> {
@@ -238,7 +239,7 @@ impl<'c> Searching<'c> {
             ))?;
         }
         self.journal.machine = name;
-        let count = self.at_a_time(machine)?;
+        let count = at_a_time(&self.config, machine, call)?;
         if count > 1 {
             self.say(&format!("{count} trials at a time, each on a thread of its own"))?;
         }
@@ -251,18 +252,9 @@ impl<'c> Searching<'c> {
         }
     }
 
-    /// How many trials train at a time: as many as the machine does best, and as fit into half of
-    /// the memory, the rows of the data once for each.
-    fn at_a_time(&self, machine: &Machine) -> Result<usize> {
-        let plan = Plan::new(self.config.clone(), self.call.parts(&self.config)?)?;
-        let bytes = plan.data_bytes() + OF_TRIAL;
-        let fits = usize::try_from(MemoryBudget::of_machine().0 / bytes).unwrap_or(usize::MAX);
-        Ok(machine.runs_at_a_time().min(fits).max(1))
-    }
-
     /// Hands out jobs and takes in what came of them, until all are done, or a signal has come. An
     /// error waits until the jobs that are under way have stopped.
-    fn decide(&mut self, mut workers: Workers) -> Result<Option<Exit>> {
+    fn decide(&mut self, mut workers: Workers<Job, Told>) -> Result<Option<Exit>> {
         let (mut exit, mut fault) = (None, None);
         loop {
             let goes_on = exit.is_none() && fault.is_none() && !self.journal.over;
@@ -293,7 +285,7 @@ impl<'c> Searching<'c> {
     }
 
     /// Hands out jobs as long as a worker is free; the exit of a signal that has come.
-    fn hand_out(&mut self, workers: &mut Workers) -> Result<Option<Exit>> {
+    fn hand_out(&mut self, workers: &mut Workers<Job, Told>) -> Result<Option<Exit>> {
         while workers.is_free() {
             let Some(job) = self.next_job() else { return Ok(None) };
             if let Some(exit) = self.call.signals.arrived() {
@@ -305,13 +297,16 @@ impl<'c> Searching<'c> {
                 return Ok(None);
             }
             match self.trial(job.trial) {
-                Ok(trial) => workers.begin(Work {
-                    job,
-                    config: trial.config,
-                    out: self.trial_directory(job.trial),
-                    share: self.journal.shares.get(job.rung).copied().unwrap_or(1.0),
-                    objectives: self.search.pareto.clone(),
-                }),
+                Ok(trial) => {
+                    let objectives = self.search.pareto.clone();
+                    workers.begin(Work {
+                        key: job,
+                        config: trial.config,
+                        out: self.trial_directory(job.trial),
+                        share: self.journal.shares.get(job.rung).copied().unwrap_or(1.0),
+                        show: Box::new(move |done, until| told(job, until, &objectives, done)),
+                    })
+                }
                 Err(error) => self.take(failed(job, &error))?,
             }
         }
@@ -458,6 +453,38 @@ fn course_settings(search: &Search, settled: &Settled, journal: &Journal) -> Set
     };
     let shares = journal.shares.clone();
     Settings { method, trials, fixed, workers, seed: search.seed, eta: search.eta, shares }
+}
+
+/// How many runs train at a time: as many as the machine does best, and as fit into half of the
+/// memory, the rows of the data once for each.
+pub(super) fn at_a_time(config: &Config, machine: &Machine, call: &Call) -> Result<usize> {
+    let plan = Plan::new(config.clone(), call.parts(config)?)?;
+    let bytes = plan.data_bytes() + OF_RUN;
+    let fits = usize::try_from(MemoryBudget::of_machine().0 / bytes).unwrap_or(usize::MAX);
+    Ok(machine.runs_at_a_time().min(fits).max(1))
+}
+
+/// What a job has shown. Trials of different preferences are ordered by all `objectives` alike.
+fn told(job: Job, until: u64, objectives: &[Select], done: &mut Done) -> Result<Told> {
+    let found = scored(done, until)?;
+    let none = "train.select was defined at no evaluation";
+    let mut told = Told {
+        trial: job.trial,
+        rung: job.rung,
+        score: found.as_ref().map(|found| found.score),
+        // A trial may have gone further before the record was lost.
+        steps: done.outcome.steps.min(until),
+        epoch: found.as_ref().map_or(0, |found| found.epoch),
+        seconds: done.outcome.seconds,
+        parameters: done.plan.layout.parameters(),
+        failed: found.is_none().then(|| none.to_owned()),
+        tasks: found.map(|found| found.tasks).unwrap_or_default(),
+    };
+    if !objectives.is_empty() {
+        let turned = figures(objectives, &told.tasks).map(|found| turned(objectives, &found));
+        told.score = turned.map(|all| all.iter().sum::<f64>() / all.len() as f64);
+    }
+    Ok(told)
 }
 
 /// The record of a trial that failed.
