@@ -211,7 +211,10 @@ impl<'c> Members<'c> {
         for (number, member) in self.members.iter().enumerate() {
             let path = self.directory(number);
             let Ok(text) = fs::read_to_string(path.join("config.toml")) else { continue };
-            let differing = changes(&text, &write::to_toml(&member.config))?;
+            let differing = changes(&text, &write::to_toml(&member.config)).map_err(|error| {
+                Fault::config(&path.join("config.toml").display().to_string(), format!("{error:#}"))
+                    .hint("give the file back, or remove that directory to train it anew")
+            })?;
             let other = differing.into_iter().find(|(key, ..)| !of_memory.contains(&key.as_str()));
             found.extend(other.map(|(key, own, whole)| {
                 let message = format!("{key} is {own} there, and {whole} for the whole");

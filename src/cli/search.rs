@@ -93,8 +93,12 @@ pub(super) fn search(
             let name = config.display().to_string();
             let overrides = keys(args, &train)?;
             let stem = config.file_stem().map_or("train".into(), |s| s.to_string_lossy());
-            let base =
-                Base { text, name, directory: std::env::current_dir()?.join(directory), overrides };
+            let directory = std::env::current_dir()?.join(directory);
+            let base = Base { text, name, directory, overrides };
+            let (base, idle) =
+                if args.method.is_some() { base.for_method() } else { (base, vec![]) };
+            idle.iter()
+                .for_each(|key| console.note(&format!("{key} has no use with this --method")));
             Searching::begin(base, &format!("{stem}-search"), &call)?
         }
         (None, None) => return Err(Fault::new(Exit::Usage, "no configuration is named").into()),

@@ -156,12 +156,12 @@ impl Keyed for Statement<'_> {
         pass.key("objective")
             .only(!reads || search.pareto.is_empty(), "pareto says what is looked for")
             .value(&mut search.objective, &objective)?;
-        if reads
-            && search.objective.len() > 1
-            && let Some(found) = unbounded(&search.objective)
-        {
-            let hint = "name metrics between 0 and 1, or look for the front: pareto = [...]";
-            return Err(pass.fault("objective", found).hint(hint));
+        let several = [("objective", &search.objective), ("pareto", &search.pareto)];
+        for (key, all) in several.into_iter().filter(|(_, all)| reads && all.len() > 1) {
+            if let Some(found) = unbounded(all) {
+                let hint = "name metrics of which 1 is the best: accuracy, auc, f1, r2, …";
+                return Err(pass.fault(key, found).hint(hint));
+            }
         }
         let fronts = search.objective.len().max(search.pareto.len());
         pass.key("reference")
@@ -235,10 +235,12 @@ fn objective(item: &Item, version: Version, tasks: &[Task]) -> Result<Vec<Select
 
 /// Why several objectives have no mean that says something, if so.
 fn unbounded(objectives: &[Select]) -> Option<String> {
-    const BOUNDED: [&str; 6] = ["accuracy", "top_k", "macro_f1", "auc", "average_precision", "f1"];
+    const UP_TO_ONE: [&str; 7] =
+        ["accuracy", "top_k", "macro_f1", "auc", "average_precision", "f1", "r2"];
     objectives.iter().find_map(|one| match one {
-        Select::Metric { metric, .. } if !BOUNDED.contains(&metric.as_str()) => Some(format!(
-            "trials are ordered by the mean of these, and {} has no bounds: it would decide alone",
+        Select::Metric { metric, .. } if !UP_TO_ONE.contains(&metric.as_str()) => Some(format!(
+            "trials are ordered by the mean of these, and {} has a scale of its own: it would \
+             decide alone",
             write_select(one)
         )),
         _ => None,

@@ -239,6 +239,12 @@ fn every_method_searches() {
         let found = search(&room, method, &args).expect(0).json();
         assert_eq!(found["trials"], trials, "{method}");
     }
+    // What the file says for another method has no use, and is said.
+    let net = room.text("net.toml").replace("seeds = 2", "seeds = 2\neta = 2\ntrials = 4");
+    room.write("net.toml", net);
+    search(&room, "other", &["--method", "tpe", "--no-report", "--trials", "3"])
+        .expect(0)
+        .says(&["search.eta has no use with this --method"]);
     let rates = column(&room, "grid", "optimizer.learning_rate");
     // Behind the defaults and λ = 0 each point of the grid comes once: 2 · 3 · 2 · 1.
     assert_eq!(rates[2..].iter().filter(|rate| *rate == "0.01").count(), 6);
@@ -470,7 +476,12 @@ fn every_bad_space_has_its_sentence() {
     refused(
         &["--set", "search.objective=[\"a.accuracy\", \"b.loss\"]"],
         78,
-        &["b.loss\" has no bounds: it would decide alone"],
+        &["b.loss\" has a scale of its own: it would decide alone"],
+    );
+    refused(
+        &["--objective", "a.accuracy", "--param", "task.a.weight=log:0.1..1|0"],
+        78,
+        &["is 0 in some trials, and a task of weight 0 has no part in what is compared"],
     );
     refused(&["--trials", "2"], 78, &["are those of defaults and of λ = 0: none is left"]);
     refused(&["--seed", "9223372036854775807"], 78, &["6 repeats need as many seeds"]);
@@ -650,4 +661,27 @@ fn a_damaged_record_is_refused() {
     room.write("all/search.toml", room.text("all/search.toml") + "# more\n");
     room.on_reference(&["search", "--resume", "all"])
         .refused(78, &["search.toml: is not what the search began with"]);
+}
+
+/// Settings of a trial that somebody has changed are not taken for those of the search.
+#[test]
+fn changed_trials_are_refused() {
+    let room = Room::new(&net().replace("epochs = 4", "epochs = 2"));
+    search(&room, "all", &["--no-report"]).expect(0);
+    let mut journal = record(&room, "all");
+    (journal["over"], journal["found"]) = (false.into(), Value::Null);
+    let is_first = |job: &Value| job["trial"] == 0 && job["rung"] == 0;
+    journal["jobs"].as_array_mut().unwrap().retain(is_first);
+    room.write("all/search.json", journal.to_string());
+    let settings = room.text("all/trial-2/config.toml");
+    let other = settings.replace("learning_rate = 0.005", "learning_rate = 0.006");
+    assert_ne!(settings, other);
+    room.write("all/trial-2/config.toml", other);
+    room.on_reference(&["search", "--resume", "all"])
+        .refused(65, &["trial-2/config.toml: optimizer.learning_rate is 0.006 there, and 0.005"]);
+    // One that cannot be read is trained anew.
+    room.write("all/trial-2/config.toml", "x = [");
+    let whole = room.text("all/trials.csv");
+    room.on_reference(&["search", "--resume", "all", "--no-report"]).expect(0);
+    assert_eq!(column(&room, "all", "relative_loss").len(), whole.lines().count() - 1);
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::side_by_side::{Work, with_workers};
 use super::trials::{Searching, at_a_time, is_of_trial};
 use crate::cli::call::Call;
+use crate::cli::members::Members;
 use crate::cli::repeats;
 use crate::config::Config;
 use crate::fault::Exit;
@@ -20,6 +21,9 @@ use crate::run::search::settle::{DEFAULTS, strengths};
 pub(super) const BEST: &str = "best";
 /// The name of the best settings without the couplings whose strength is searched.
 const BEST_UNCOUPLED: &str = "best, λ = 0";
+
+/// What is said of settings that cannot be trained from every seed, behind their name.
+pub(super) const BREAKS: &str = ", from another seed, failed";
 
 /// Settings that are trained from several seeds.
 pub(super) struct Arm {
@@ -70,7 +74,8 @@ pub(super) fn train_arms(
 ) -> Result<(Option<Exit>, Vec<String>)> {
     let mut failed = Vec::new();
     for arm in std::mem::take(arms) {
-        match train_arm(&arm, seeds, call) {
+        let members = repeats::within(&arm.path, &arm.name, &arm.config, seeds, call)?;
+        match train_arm(&arm, members, call) {
             Ok(None) => arms.push(arm),
             Ok(Some(exit)) => {
                 let flags = call.flags_of_machine();
@@ -79,7 +84,7 @@ pub(super) fn train_arms(
                 return Ok((Some(exit), failed));
             }
             Err(error) if is_of_trial(&error) => {
-                let line = format!("{}, from another seed, failed: {error:#}", arm.name);
+                let line = format!("{}{BREAKS}: {error:#}", arm.name);
                 call.console.note(&line);
                 failed.push(line);
             }
@@ -90,15 +95,15 @@ pub(super) fn train_arms(
 }
 
 /// Trains settings from several seeds, or what is left of that, as many runs at a time as the
-/// machine does best; the exit if a signal stopped one.
-fn train_arm(arm: &Arm, seeds: usize, call: &Call) -> Result<Option<Exit>> {
-    let mut members = repeats::within(&arm.path, &arm.name, &arm.config, seeds, call)?;
-    let mut left: VecDeque<usize> =
-        (0..seeds).filter(|number| members.shown[*number].is_none()).collect();
+/// machine does best; the exit if a signal stopped one. Where one fails because of its settings the
+/// others are trained all the same.
+fn train_arm(arm: &Arm, mut members: Members, call: &Call) -> Result<Option<Exit>> {
+    let is_left = |number: &usize| members.shown[*number].is_none();
+    let mut left: VecDeque<usize> = (0..members.members.len()).filter(is_left).collect();
     let machine = call.machine(arm.config.train.precision)?;
     let count = at_a_time(&arm.config, machine, call)?.min(left.len().max(1));
     let stopped = with_workers(call, machine, count, |mut workers| {
-        let (mut exit, mut fault) = (None, None);
+        let (mut exit, mut fault, mut broken) = (None, None, None);
         loop {
             while workers.is_free() && exit.is_none() && fault.is_none() {
                 exit = call.signals.arrived();
@@ -116,16 +121,25 @@ fn train_arm(arm: &Arm, seeds: usize, call: &Call) -> Result<Option<Exit>> {
                 None => break,
                 Some((number, Ok(Some(shown)))) => {
                     members.shown[number] = Some(shown);
-                    members.save(json!({}))?;
+                    if let Err(error) = members.save(json!({})) {
+                        workers.stop();
+                        fault.get_or_insert(error);
+                    }
                 }
                 Some((_, Ok(None))) => exit = call.signals.arrived().or(exit),
+                Some((_, Err(error))) if is_of_trial(&error) => {
+                    broken.get_or_insert(error);
+                }
                 Some((_, Err(error))) => {
                     workers.stop();
                     fault.get_or_insert(error);
                 }
             }
         }
-        fault.map_or(Ok(exit), Err)
+        match (fault, exit, broken) {
+            (Some(error), ..) | (None, None, Some(error)) => Err(error),
+            (None, exit, _) => Ok(exit),
+        }
     })?;
     if stopped.is_none() {
         repeats::sum_up(&members)?;

@@ -16,7 +16,7 @@ use crate::replace::replace;
 use crate::run::directory::RunDirectory;
 use crate::run::directory::data_hashes::{data_hashes, difference};
 use crate::run::search::base::Base;
-use crate::run::search::journal::{Frozen, Journal, SETTINGS, hash};
+use crate::run::search::journal::{FILE, Frozen, Journal, SETTINGS, hash};
 use crate::run::search::mean_weights::mean_weights;
 
 /// Seeds, if the flag does not say how many.
@@ -91,6 +91,11 @@ fn run_all(
     call: &Call,
 ) -> Result<Option<Exit>> {
     let Some(frozen) = journal.frozen.clone() else { return Ok(None) };
+    if frozen.seeds == 0 || frozen.weights.len() != config.tasks.len() {
+        let file = directory.path().join(FILE);
+        let found = "has no seeds, or not the weight of each task";
+        return Err(Fault::data(file.display(), found).hint("begin a new search").into());
+    }
     let mut plain = config.clone();
     plain.balance = Balance { observe: config.balance.observe, ..Balance::default() };
     let mut best = plain.clone();

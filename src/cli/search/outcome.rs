@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
-use super::confirm::{Arm, BEST, arms, train_arms};
+use super::confirm::{Arm, BEST, BREAKS, arms, train_arms};
 use super::page::facts;
 use super::trials::Searching;
 use crate::cli::call::Call;
@@ -32,7 +32,7 @@ pub(super) fn run(mut searching: Searching) -> Result<Option<Exit>> {
     if let Some(exit) = searching.train()? {
         return Ok(Some(exit));
     }
-    let Some(best) = searching.best().cloned() else {
+    let Some(best) = searching.journal.best().cloned() else {
         return Err(none_ended(&searching));
     };
     let trial = searching.trial(best.trial)?;
@@ -87,13 +87,13 @@ fn found(
     arms: &[Arm],
     failed: Vec<String>,
 ) -> Result<Value> {
-    if !searching.journal.found.is_null() {
+    if searching.journal.found["best"]["trial"].is_u64() {
         return Ok(searching.journal.found.clone());
     }
     let keys = searching.keys();
     let (seeds, has_test) = (searching.search.seeds as usize, searching.config.data.has_test());
     let (valid, test) = measured(arms, seeds, has_test, searching.call)?;
-    let best = searching.best();
+    let best = searching.journal.best();
     let values: Map<String, Value> =
         keys.iter().zip(&trial.values).map(|(key, value)| (key.clone(), json!(value))).collect();
     let mut sentences = sentences(searching, trial, number, has_test);
@@ -178,7 +178,12 @@ fn sentences(searching: &Searching, trial: &Trial, number: usize, has_test: bool
     let searched = strengths(&searching.keys());
     let is_zero = |at: &usize| trial.config.couplings[*at].strength == 0.0;
     if !searched.is_empty() && searched.iter().all(is_zero) {
-        all.push("λ = 0: the best settings have no coupling".to_owned());
+        all.push(match trial.config.couplings.iter().all(|coupling| coupling.strength == 0.0) {
+            true => "λ = 0: the best settings have no coupling".to_owned(),
+            false => {
+                "λ = 0: the best settings have none of the couplings that are searched".to_owned()
+            }
+        });
     }
     let failed = searching.failed();
     if failed > 0 {
@@ -226,11 +231,16 @@ fn verdict(found: &Value, part: &str, (whose, name, others): (&str, &str, &str))
 
 /// What to do with the best settings in `path`: nothing, where a sentence says that they are worse.
 pub(super) fn way_on(path: &Path, sentences: &Value) -> String {
-    let sentences = sentences.as_array().into_iter().flatten().filter_map(Value::as_str);
-    match sentences.into_iter().any(|sentence| sentence.contains(" are worse than ")) {
-        true => "keep the settings as they are".to_owned(),
-        false => format!("train with them: tandem train {}/best.toml", path.display()),
+    let all: Vec<&str> =
+        sentences.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if all.iter().any(|sentence| sentence.contains(" are worse than ")) {
+        return "keep the settings as they are".to_owned();
     }
+    if all.iter().any(|sentence| sentence.starts_with(BEST) && sentence.contains(BREAKS)) {
+        return "the best settings do not train from every seed: search where steps are smaller"
+            .to_owned();
+    }
+    format!("train with them: tandem train {}/best.toml", path.display())
 }
 
 /// A number of seeds in words.
@@ -343,30 +353,6 @@ impl Searching<'_> {
         let found = figures(objectives, &told.tasks).unwrap_or_default();
         let pairs = objectives.iter().zip(found);
         pairs.map(|(one, value)| format!("{} {value:.4}", name(one))).collect::<Vec<_>>().join(", ")
-    }
-
-    /// The best trial. Between preferences it is the one of the highest mean, where each objective
-    /// counts from its worst figure of any trial to its best one.
-    pub(super) fn best(&self) -> Option<&Told> {
-        if self.search.pareto.is_empty() {
-            return self.journal.best();
-        }
-        let of = |told: &Told| {
-            figures(&self.search.pareto, &told.tasks).map(|f| turned(&self.search.pareto, &f))
-        };
-        let all: Vec<(&Told, Vec<f64>)> =
-            self.journal.jobs.iter().filter_map(|told| Some((told, of(told)?))).collect();
-        let end = |at: usize, worst: f64, pick: fn(f64, f64) -> f64| {
-            all.iter().map(|(_, point)| point[at]).fold(worst, pick)
-        };
-        let place = |at: usize, value: f64| {
-            let (low, high) = (end(at, f64::INFINITY, f64::min), end(at, -f64::INFINITY, f64::max));
-            if high > low { (value - low) / (high - low) } else { 0.0 }
-        };
-        let mean =
-            |point: &[f64]| point.iter().enumerate().map(|(at, v)| place(at, *v)).sum::<f64>();
-        let scored = all.iter().map(|(told, point)| (*told, mean(point)));
-        scored.reduce(|best, next| if next.1 > best.1 { next } else { best }).map(|(told, _)| told)
     }
 
     /// Number of trials that have begun.

@@ -2,17 +2,18 @@
 //! alone.
 
 use std::fs;
-use std::path::PathBuf;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use crate::cli::call::{Call, Front};
-use crate::config::Config;
+use crate::config::{Config, write};
 use crate::fault::{Exit, Fault, exit_of};
-use crate::run::checkpoint::list;
+use crate::run::checkpoint::{changes, list};
 use crate::run::directory::RunDirectory;
 use crate::run::job::{Done, Job as RunJob, Listener, Place};
 use crate::run::machine::Machine;
@@ -95,7 +96,11 @@ pub(super) fn with_workers<K: Copy + Send, T: Send, R>(
                 let worker = Worker { call, job, stops, is_alone: count == 1 };
                 let next = || to_do.lock().unwrap_or_else(PoisonError::into_inner).recv();
                 while let Ok(work) = next() {
-                    if done.send((work.key, worker.trained(work))).is_err() {
+                    let key = work.key;
+                    // A worker that died would be waited for.
+                    let ended = catch_unwind(AssertUnwindSafe(|| worker.trained(work)));
+                    let ended = ended.unwrap_or_else(|_| Err(anyhow!("a run has panicked")));
+                    if done.send((key, ended)).is_err() {
                         break;
                     }
                 }
@@ -127,9 +132,12 @@ impl Worker<'_> {
         let resumed = match begun {
             false => None,
             true => match Place::resume(&out, &[], &mut listener) {
-                Ok((config, place)) => Some((config, place)),
-                // Checkpoints that are damaged, or none at all: it is trained anew.
-                Err(error) if exit_of(&error) == Exit::Data => None,
+                Ok((own, place)) => {
+                    check_own(&out, &own, &config)?;
+                    Some((own, place))
+                }
+                // Checkpoints or settings that are damaged: it is trained anew.
+                Err(error) if matches!(exit_of(&error), Exit::Data | Exit::Config) => None,
                 Err(error) => return Err(error),
             },
         };
@@ -137,8 +145,7 @@ impl Worker<'_> {
             self.call.run_for(&self.job, config, place, &mut listener)?
         } else {
             if out.exists() {
-                fs::remove_dir_all(&out)
-                    .map_err(|e| Fault::new(Exit::CantCreate, format!("{}: {e}", out.display())))?;
+                fs::remove_dir_all(&out).map_err(|e| cannot_remove(&out, &e))?;
             }
             let place = Place::made_by(|_| RunDirectory::create(Some(&out), "trial"));
             self.call.run_for(&self.job, config, place, &mut listener)?
@@ -151,6 +158,27 @@ impl Worker<'_> {
         }
         self.call.report(&done)?;
         show(&mut done, until).map(Some)
+    }
+}
+
+fn cannot_remove(out: &Path, error: &std::io::Error) -> Fault {
+    Fault::new(Exit::CantCreate, format!("{}: cannot be begun anew: {error}", out.display()))
+        .hint("remove it, and go on with the search")
+}
+
+/// Refuses to go on with a run that has other settings than it is to have.
+fn check_own(out: &Path, own: &Config, config: &Config) -> Result<()> {
+    let differing = changes(&write::to_toml(own), &write::to_toml(config))?;
+    // The memory of the machine decides these two, and a run writes them down.
+    let of_memory = ["data.memory", "data.shuffle_window"];
+    match differing.into_iter().find(|(key, ..)| !of_memory.contains(&key.as_str())) {
+        None => Ok(()),
+        Some((key, own, wanted)) => {
+            let found = format!("{key} is {own} there, and {wanted} for the search");
+            Err(Fault::data(out.join("config.toml").display(), found)
+                .hint("give the file back, or remove that directory to train it anew")
+                .into())
+        }
     }
 }
 

@@ -255,24 +255,33 @@ impl<'c> Searching<'c> {
     /// Hands out jobs and takes in what came of them, until all are done, or a signal has come. An
     /// error waits until the jobs that are under way have stopped.
     fn decide(&mut self, mut workers: Workers<Job, Told>) -> Result<Option<Exit>> {
-        let (mut exit, mut fault) = (None, None);
+        let (mut exit, mut fault): (Option<Exit>, Option<anyhow::Error>) = (None, None);
         loop {
             let goes_on = exit.is_none() && fault.is_none() && !self.journal.over;
             if goes_on {
-                exit = self.hand_out(&mut workers)?;
+                match self.hand_out(&mut workers) {
+                    Ok(signal) => exit = signal,
+                    Err(error) => fault = Some(error),
+                }
             }
             let Some((job, told)) = workers.next() else { break };
             let told = match told {
                 Err(error) if is_of_trial(&error) => Ok(Some(failed(job, &error))),
                 told => told,
             };
-            match told {
-                Ok(Some(told)) => self.take(told)?,
-                Ok(None) => exit = self.call.signals.arrived().or(exit),
-                Err(error) => {
-                    workers.stop();
-                    fault.get_or_insert(error);
+            let taken = match told {
+                Ok(Some(told)) => self.take(told),
+                Ok(None) => {
+                    exit = self.call.signals.arrived().or(exit);
+                    Ok(())
                 }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = taken {
+                fault.get_or_insert(error);
+            }
+            if fault.is_some() {
+                workers.stop();
             }
         }
         match fault {
@@ -352,7 +361,7 @@ impl<'c> Searching<'c> {
         let values = values.unwrap_or_default();
         match (told.score, &told.failed) {
             (Some(_), _) => {
-                let best = self.best().filter(|best| best.trial == told.trial);
+                let best = self.journal.best().filter(|best| best.trial == told.trial);
                 let mark = if best.is_some() { " (best so far)" } else { "" };
                 format!("{name}{part}: {}{mark}  {values}", self.shown(told))
             }

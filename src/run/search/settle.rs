@@ -98,6 +98,7 @@ pub fn settle(base: &Base, config: &Config, search: &Search) -> Result<Settled> 
         return Err(Fault::config("search.trials", found).hint("give more trials").into());
     }
     check_rollback(config, search)?;
+    check_preferences(config, search)?;
     if search.method == SearchMethod::Grid && space.combinations().is_none_or(|n| n > 100_000) {
         let found = "the grid has more than 100,000 points";
         return Err(Fault::config("search.space", found)
@@ -114,6 +115,23 @@ pub fn strengths(keys: &[String]) -> Vec<usize> {
         rest.strip_suffix(".strength")?.parse().ok()
     };
     keys.iter().filter_map(number).collect()
+}
+
+/// A preference multiplies the weight of its task.
+fn check_preferences(config: &Config, search: &Search) -> Result<(), Fault> {
+    let is_idle = |select: &&Select| match select {
+        Select::Metric { task, .. } => {
+            config.tasks.iter().any(|one| one.name == *task && one.weight == 0.0)
+        }
+        _ => false,
+    };
+    match search.pareto.iter().find(is_idle) {
+        None => Ok(()),
+        Some(select) => {
+            let found = format!("{} is of a task of weight 0, which is not trained", select.toml());
+            Err(Fault::config("search.pareto", found).hint("give the task a weight above 0"))
+        }
+    }
 }
 
 /// A run that goes back to checkpoints goes back to others where it was paused.
@@ -202,7 +220,12 @@ fn check_key(key: &str, domain: &Domain, search: &Search, config: &Config) -> Re
     let drops = domain.others.iter().any(is_zero)
         || domain.range.is_some_and(|bounds| bounds.low <= 0.0)
         || is_dropped;
-    let counts = objective.iter().any(|s| matches!(s, Select::RelativeLoss | Select::Mean));
+    let counts = objective.iter().any(|select| match select {
+        Select::RelativeLoss | Select::Mean => true,
+        Select::Metric { task: name, .. } => name == task,
+        Select::Weighted(terms) => terms.iter().any(|term| term.task == task),
+        Select::Loss => false,
+    });
     if last == "weight" && drops && counts {
         let found = match is_dropped {
             true => "is 0 as it stands, and a task of weight 0 has no part in what is compared",
