@@ -681,7 +681,6 @@ fn changed_trials_are_refused() {
         .refused(65, &["trial-2/config.toml: optimizer.learning_rate is 0.006 there, and 0.005"]);
     // One that cannot be read is trained anew.
     room.write("all/trial-2/config.toml", "x = [");
-    let whole = room.text("all/trials.csv");
     room.on_reference(&["search", "--resume", "all", "--no-report"]).expect(0);
-    assert_eq!(column(&room, "all", "relative_loss").len(), whole.lines().count() - 1);
+    assert_eq!(column(&room, "all", "relative_loss").len(), 7);
 }
