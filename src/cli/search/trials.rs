@@ -264,6 +264,9 @@ impl<'c> Searching<'c> {
                     Err(error) => fault = Some(error),
                 }
             }
+            if fault.is_some() {
+                workers.stop();
+            }
             let Some((job, told)) = workers.next() else { break };
             let told = match told {
                 Err(error) if is_of_trial(&error) => Ok(Some(failed(job, &error))),
@@ -279,9 +282,6 @@ impl<'c> Searching<'c> {
             };
             if let Err(error) = taken {
                 fault.get_or_insert(error);
-            }
-            if fault.is_some() {
-                workers.stop();
             }
         }
         match fault {

@@ -16,7 +16,7 @@ pub struct SearchFacts {
     pub keys: Vec<SearchedKey>,
     /// The trials.
     pub trials: Vec<TrialFacts>,
-    /// Keys, and the share of the variance of the figure that each of them explains alone.
+    /// Keys, and the share of the variance of the ranks of trials that each explains alone.
     pub importance: Vec<(String, f64)>,
     /// What was found for several objectives at once, where there are several.
     pub front: Option<FrontFacts>,

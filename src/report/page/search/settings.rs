@@ -137,6 +137,6 @@ pub(super) fn importance(draft: &mut Draft, view: &View) {
     let more = "What is missing to 1 is due to several keys together. It is an estimate from the \
                 trials that were made: a functional analysis of variance over a forest of trees.";
     let words = Words { title: "Importance of keys", about: &about, more };
-    let x = "share of the variance that the key explains alone";
+    let x = "share of the variance of ranks that the key explains alone";
     draft.plots(|draft| draft.picture(&words, horizontal(x, &bars)));
 }
