@@ -168,6 +168,11 @@ impl<'a> Call<'a> {
         self.run(config, place, initial, false)
     }
 
+    /// The device that was asked for.
+    pub(super) fn asked_device(&self) -> Option<String> {
+        self.job.wish.asked().map(|(name, _)| name)
+    }
+
     /// The flags by which a command goes on with the same machine.
     pub(super) fn flags_of_machine(&self) -> String {
         let device = self.job.wish.device.as_ref().map(|device| format!(" --device {device}"));

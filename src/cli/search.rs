@@ -76,13 +76,14 @@ pub(super) fn search(
     // What the flag says is the time of the whole search.
     let train = TrainArgs { max_time: None, repeats: None, ..args.train.clone() };
     let signals = Signals::install()?;
-    let call = Call::new(&train, common, console, &signals).of_search();
+    let known = args.resume.as_deref().map(Journal::read).transpose()?;
+    let common = known.as_ref().map_or(common.clone(), |(journal, _)| as_before(common, journal));
+    let call = Call::new(&train, &common, console, &signals).of_search();
     if let Some(run) = &args.from {
         return frozen::begin(run, &keys(args, &train)?, &call);
     }
-    let searching = match (&args.resume, &args.config) {
-        (Some(path), _) => {
-            let (journal, base) = Journal::read(path)?;
+    let searching = match (args.resume.as_ref().zip(known), &args.config) {
+        (Some((path, (journal, base))), _) => {
             if journal.frozen.is_some() {
                 return frozen::go_on(path, journal, &base, &call);
             }
@@ -104,6 +105,14 @@ pub(super) fn search(
         (None, None) => return Err(Fault::new(Exit::Usage, "no configuration is named").into()),
     };
     outcome::run(searching)
+}
+
+/// The flags with the device that a search began with, unless they ask for another one.
+fn as_before(common: &Common, journal: &Journal) -> Common {
+    let is_asked = [common.device.is_some(), common.backend.is_some()].contains(&true)
+        || common.wish().asked().is_some();
+    let before = journal.device.clone().filter(|_| !is_asked);
+    Common { device: before.or(common.device.clone()), ..common.clone() }
 }
 
 /// Refuses flags that have no use in a search.

@@ -55,6 +55,7 @@ pub(super) fn begin(run: &Path, overrides: &[String], call: &Call) -> Result<Opt
     let journal = Journal {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         settings: hash(&settings),
+        device: call.asked_device(),
         frozen: Some(Frozen { run: run.to_owned(), weights, seeds }),
         data: hashes.into_iter().map(|(_, hash)| hash).collect(),
         over: true,

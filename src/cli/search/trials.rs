@@ -78,6 +78,7 @@ impl<'c> Searching<'c> {
             directory: base.directory.clone(),
             overrides: base.overrides.clone(),
             settings: hash(&base.text),
+            device: call.asked_device(),
             data,
             shares,
             ..Journal::default()

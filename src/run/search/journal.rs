@@ -28,6 +28,9 @@ pub struct Journal {
     pub overrides: Vec<String>,
     /// BLAKE3 of the configuration as it was written, in hex.
     pub settings: String,
+    /// The device that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
     /// The machine that trials were trained on.
     #[serde(default)]
     pub machine: String,
