@@ -8,6 +8,7 @@ mod determinism;
 mod doctor;
 mod images;
 mod injected;
+mod lanes;
 mod limits;
 mod losses;
 mod lost;

@@ -56,7 +56,12 @@ pub fn check_dispatch(
 }
 
 /// Random contents of a buffer: values that suit its role, and NaN where the dispatch overwrites.
-fn contents(case: &Case, dispatch: &Dispatch, buffer: Buffer, stream: (usize, usize)) -> Vec<u32> {
+pub fn contents(
+    case: &Case,
+    dispatch: &Dispatch,
+    buffer: Buffer,
+    stream: (usize, usize),
+) -> Vec<u32> {
     let (program, b) = (&case.built.program, &case.built.buffers);
     let spec = &program.buffers[buffer.0];
     let stream = (buffer.0 + 1000 * stream.1 + 100_000 * stream.0) as u64;

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::Result;
 
 pub use cases::{Case, cases};
-pub use compare::{Finding, check_dispatch};
+pub use compare::{Finding, check_dispatch, contents};
 
 use crate::device::{Gpu, Session};
 use crate::kernels::params::Step;
