@@ -49,14 +49,14 @@ pub(super) struct Call<'a> {
     pub(super) console: &'a Console,
     pub(super) signals: &'a Signals,
     job: Job,
-    /// What holds where the runs are those of a search.
+    /// The state of a search whose runs these are; `None` for other runs.
     search: Option<OfSearch>,
 }
 
-/// What runs of a search have in common.
+/// The state that all runs of a search share.
 #[derive(Default)]
 struct OfSearch {
-    /// Whether runs see the test part.
+    /// True once runs see the test part.
     shows_test: AtomicBool,
     /// The data of the last run.
     kept: Mutex<Option<Kept>>,
@@ -264,7 +264,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// What a mutex holds, also where a thread that held it has died.
+/// The contents of a mutex, also where a thread that held it has died.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,7 +12,7 @@ use crate::config::{Config, KeepBest, write};
 use crate::fault::{Exit, Fault};
 use crate::replace::replace;
 use crate::run::apply::group::Group;
-use crate::run::checkpoint::{changes, list};
+use crate::run::checkpoint::{list, other_setting};
 use crate::run::directory::data_hashes::{Difference, data_hashes, difference};
 use crate::run::directory::{RunDirectory, best_models};
 use crate::run::job::{Done, Place};
@@ -205,17 +205,14 @@ impl<'c> Members<'c> {
     /// A fault for each member whose settings are not those that the whole gives it: it has got
     /// others since, or kept its own where there was nothing left to do.
     pub(super) fn other_settings(&self) -> Result<Vec<Fault>> {
-        // The memory of the machine decides these two, and a run writes them down.
-        let of_memory = ["data.memory", "data.shuffle_window"];
         let mut found = Vec::new();
         for (number, member) in self.members.iter().enumerate() {
             let path = self.directory(number);
             let Ok(text) = fs::read_to_string(path.join("config.toml")) else { continue };
-            let differing = changes(&text, &write::to_toml(&member.config)).map_err(|error| {
+            let other = other_setting(&text, &write::to_toml(&member.config)).map_err(|error| {
                 Fault::config(&path.join("config.toml").display().to_string(), format!("{error:#}"))
                     .hint("give the file back, or remove that directory to train it anew")
             })?;
-            let other = differing.into_iter().find(|(key, ..)| !of_memory.contains(&key.as_str()));
             found.extend(other.map(|(key, own, whole)| {
                 let message = format!("{key} is {own} there, and {whole} for the whole");
                 Fault::config(&path.display().to_string(), message)

@@ -145,7 +145,7 @@ fn check(args: &SearchArgs, common: &Common) -> Result<()> {
 fn keys(args: &SearchArgs, train: &TrainArgs) -> Result<Vec<String>> {
     let mut all = overrides(train);
     for (number, spec) in args.param.iter().enumerate() {
-        let key = |spec: &String| parts(spec).map(|(key, _)| key.to_owned());
+        let key = |spec: &String| read::override_parts(spec).map(|(key, _)| key.to_owned());
         if args.param[..number].iter().any(|other| key(other) == key(spec)) {
             let found = format!("--param {}: its key stands twice", quoted(spec));
             return Err(Fault::new(Exit::Usage, found).hint("give each key once").into());
@@ -176,7 +176,7 @@ fn param(spec: &str) -> Result<String, Fault> {
              --param \"trunk.layers=[64]|[128, 64]\"",
         )
     };
-    let (key, values) = parts(spec).ok_or_else(|| wrong("must read KEY=VALUES"))?;
+    let (key, values) = read::override_parts(spec).ok_or_else(|| wrong("must read KEY=VALUES"))?;
     let values = Domain::of_flag(values).map_err(|what| wrong(&what))?;
     let as_table = format!("v = {values}").parse::<toml::Table>();
     as_table.map_err(|_| wrong("must have numbers as ends of a range"))?;
@@ -187,19 +187,4 @@ fn param(spec: &str) -> Result<String, Fault> {
         _ => '"',
     };
     Ok(format!("search.space.{quote}{key}{quote}={values}"))
-}
-
-/// The key and the values of such a flag; an equals sign in quotes is a part of the key.
-fn parts(spec: &str) -> Option<(&str, &str)> {
-    let mut open = None;
-    let at = spec.char_indices().find(|(_, c)| {
-        match (open, c) {
-            (Some(quote), c) if quote == *c => open = None,
-            (None, '"' | '\'') => open = Some(*c),
-            _ => {}
-        }
-        open.is_none() && *c == '='
-    })?;
-    let (key, values) = (spec[..at.0].trim(), &spec[at.0 + 1..]);
-    (!key.is_empty()).then_some((key, values))
 }

@@ -104,6 +104,18 @@ pub fn with_search(
     Ok(config(laid_over(text, name, overrides)?, base)?)
 }
 
+/// The parts of a key path, which may stand in quotes; none where the path has an empty one.
+pub fn key_path(key: &str) -> Vec<String> {
+    overrides::split(&format!("{key}=")).map(|(path, _)| path).unwrap_or_default()
+}
+
+/// The key and the value of an override, `KEY=VALUE`; `None` where it is none. A key in quotes may
+/// have equals signs.
+pub fn override_parts(spec: &str) -> Option<(&str, &str)> {
+    let (_, value) = overrides::split(spec)?;
+    Some((spec[..spec.len() - value.len() - 1].trim(), value))
+}
+
 /// A text as a table, with overrides laid over it.
 fn laid_over(text: &str, name: &str, overrides: &[String]) -> anyhow::Result<Table> {
     let mut table = text.parse::<Table>().map_err(|e| syntax(text, name, &e))?;

@@ -1,5 +1,4 @@
-//! `[search]`: which settings `tandem search` tries, in which order, and what it looks for. Training
-//! reads past it.
+//! `[search]`: which settings `tandem search` tries, in which order, and what it looks for.
 
 use toml::Value;
 

@@ -22,7 +22,7 @@ pub(super) const BEST: &str = "best";
 /// The name of the best settings without the couplings whose strength is searched.
 const BEST_UNCOUPLED: &str = "best, λ = 0";
 
-/// What is said of settings that cannot be trained from every seed, behind their name.
+/// Words behind the name of settings that cannot be trained from every seed.
 pub(super) const BREAKS: &str = ", from another seed, failed";
 
 /// Settings that are trained from several seeds.

@@ -1,4 +1,4 @@
-//! `search --from RUN`: the mean weights that a balancer gave the tasks of a run, as static weights:
+//! `search --from RUN`: the mean weights that a balancer gave the tasks of a run, as static ones,
 //! trained from several seeds beside the balanced settings and beside those without a method.
 
 use std::path::Path;
@@ -73,7 +73,7 @@ fn seeds(overrides: &[String]) -> Option<u64> {
 /// Goes on with it.
 ///
 /// # Errors
-/// Those of its runs.
+/// The errors of its runs.
 pub(super) fn go_on(
     path: &Path,
     journal: Journal,

@@ -13,6 +13,7 @@ use crate::cli::call::Call;
 use crate::cli::compare::runs::beside;
 use crate::config::{Select, Term, write};
 use crate::data::Part;
+use crate::data::write::csv::line;
 use crate::fault::{Exit, Fault};
 use crate::replace::replace;
 use crate::report::search::write_page;
@@ -80,7 +81,7 @@ fn none_ended(searching: &Searching) -> anyhow::Error {
         .into()
 }
 
-/// What was found, as JSON; the test part is measured where that was not done before.
+/// The findings of a search as JSON; the test part is measured where that was not done before.
 fn found(
     searching: &mut Searching,
     (trial, number): (&Trial, usize),
@@ -128,11 +129,11 @@ fn found(
     Ok(found)
 }
 
-/// What the runs of several settings say on the validation part, and then on the test part, where
-/// there is one; nulls where there is nothing to compare.
+/// Comparisons of several settings on the validation part, and then on the test part, where there
+/// is one; nulls where there is nothing to compare.
 ///
 /// # Errors
-/// Those of [`beside`].
+/// The errors of [`beside`].
 pub(super) fn measured(
     arms: &[Arm],
     seeds: usize,
@@ -169,7 +170,7 @@ pub(super) fn tables(found: &Value, seeds: u64) -> Vec<String> {
     parts.into_iter().filter_map(table).chain([String::new()]).collect()
 }
 
-/// What a reader should know beside the figures.
+/// Sentences that a reader should know beside the figures.
 fn sentences(searching: &Searching, trial: &Trial, number: usize, has_test: bool) -> Vec<String> {
     let mut all = Vec::new();
     if number == 0 {
@@ -199,15 +200,15 @@ fn sentences(searching: &Searching, trial: &Trial, number: usize, has_test: bool
     all
 }
 
-/// Sentences about the mean difference of some settings from others on both parts: `whose`, the name
-/// of their runs, and those that they are compared with.
+/// Sentences about the mean difference of some settings from others on both parts. `than` has a name
+/// of the settings in sentences, the name of their runs, and those that they are compared with.
 pub(super) fn verdicts(valid: &Value, test: &Value, than: (&str, &str, &str)) -> Vec<String> {
     let parts = [(valid, "validation"), (test, "test")];
     parts.into_iter().filter_map(|(found, part)| verdict(found, part, than)).collect()
 }
 
-/// Such a sentence: it decides where the intervals over rows and seeds, and over seeds alone, lie on
-/// one side of 0.
+/// A sentence about one part. It decides where the intervals over rows and seeds, and over seeds
+/// alone, lie on one side of 0.
 fn verdict(found: &Value, part: &str, (whose, name, others): (&str, &str, &str)) -> Option<String> {
     let found = &found["mean"][name];
     let ends = |key: &str| -> Option<[f64; 2]> {
@@ -229,7 +230,7 @@ fn verdict(found: &Value, part: &str, (whose, name, others): (&str, &str, &str))
     })
 }
 
-/// What to do with the best settings in `path`: nothing, where a sentence says that they are worse.
+/// Advice on the best settings in `path`: to keep others, where a sentence says that they are worse.
 pub(super) fn way_on(path: &Path, sentences: &Value) -> String {
     let all: Vec<&str> =
         sentences.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -302,12 +303,12 @@ fn front_lines(front: &Value) -> Vec<String> {
 }
 
 impl Searching<'_> {
-    /// What is looked for.
+    /// The figure that is looked for.
     pub(super) fn select(&self) -> &Select {
         &self.config.train.select
     }
 
-    /// Its name.
+    /// The name of that figure.
     pub(super) fn objective_name(&self) -> String {
         match self.select() {
             Select::RelativeLoss => "relative_loss".to_owned(),
@@ -366,8 +367,8 @@ impl Searching<'_> {
         last.filter(|told| told.score.is_none()).count()
     }
 
-    /// The share of the spread of the ranks of trials that each key explains alone, by the scores of the first
-    /// rung, which all have reached.
+    /// The share of the spread of the ranks of trials that each key explains alone, by the scores of
+    /// the first rung, which all have reached.
     pub(super) fn importance(&self) -> Value {
         let scored: Vec<(Vec<f64>, Option<f64>)> = (0..self.count())
             .filter_map(|trial| {
@@ -467,7 +468,7 @@ impl Searching<'_> {
         for number in 0..self.count() {
             let Some(told) = self.journal.last(number) else { continue };
             let fixed = self.settled.fixed.get(number).map(|(name, _)| name.clone());
-            let mut line = vec![
+            let mut cells = vec![
                 (number + 1).to_string(),
                 fixed.unwrap_or_default(),
                 (told.rung + 1).to_string(),
@@ -476,17 +477,16 @@ impl Searching<'_> {
                 format!("{:.3}", told.seconds),
                 told.parameters.to_string(),
             ];
-            line.push(told.score.map_or(String::new(), |score| self.figure(score).to_string()));
-            let values = self.trial(number).map(|trial| trial.values);
-            let values = values.unwrap_or_else(|_| vec![None; keys.len()]);
-            line.extend(values.into_iter().map(|value| value.as_deref().map_or("".into(), plain)));
-            line.extend(figures.iter().map(|(task, name)| {
+            cells.push(told.score.map_or(String::new(), |score| self.figure(score).to_string()));
+            let values = self.values(number);
+            cells.extend(values.into_iter().map(|value| value.as_deref().map_or("".into(), plain)));
+            cells.extend(figures.iter().map(|(task, name)| {
                 told.tasks[task][*name].as_f64().map_or(String::new(), |value| value.to_string())
             }));
-            line.push(told.failed.clone().unwrap_or_default());
-            lines.push(line);
+            cells.push(told.failed.clone().unwrap_or_default());
+            lines.push(cells);
         }
-        lines.iter().map(|line| csv_line(line)).collect()
+        lines.iter().map(|cells| line(cells.iter().map(String::as_str), ',') + "\n").collect()
     }
 }
 
@@ -495,13 +495,4 @@ fn plain(value: &str) -> String {
     let table: Option<toml::Table> = format!("v = {value}").parse().ok();
     let text = table.and_then(|table| table.get("v")?.as_str().map(str::to_owned));
     text.unwrap_or_else(|| value.to_owned())
-}
-
-/// One line of CSV.
-fn csv_line(cells: &[String]) -> String {
-    let cell = |text: &String| match text.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.clone(),
-    };
-    cells.iter().map(cell).collect::<Vec<_>>().join(",") + "\n"
 }

@@ -39,7 +39,6 @@ pub(super) fn facts(searching: &Searching, found: &Value) -> SearchFacts {
 
 fn of_trial(searching: &Searching, trial: usize) -> Option<TrialFacts> {
     let told = searching.journal.last(trial)?;
-    let values = searching.trial(trial).map(|trial| trial.values);
     Some(TrialFacts {
         number: trial + 1,
         name: searching.settled.fixed.get(trial).map(|(name, _)| name.clone()),
@@ -47,7 +46,7 @@ fn of_trial(searching: &Searching, trial: usize) -> Option<TrialFacts> {
         share: searching.journal.shares.get(told.rung).copied().unwrap_or(1.0),
         steps: told.steps,
         figure: told.score.map(|score| searching.figure(score)),
-        values: values.unwrap_or_else(|_| vec![None; searching.keys().len()]),
+        values: searching.values(trial),
         failed: told.failed.clone(),
     })
 }

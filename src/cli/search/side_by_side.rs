@@ -13,7 +13,7 @@ use anyhow::{Result, anyhow};
 use crate::cli::call::{Call, Front};
 use crate::config::{Config, write};
 use crate::fault::{Exit, Fault, exit_of};
-use crate::run::checkpoint::{changes, list};
+use crate::run::checkpoint::{list, other_setting};
 use crate::run::directory::RunDirectory;
 use crate::run::job::{Done, Job as RunJob, Listener, Place};
 use crate::run::machine::Machine;
@@ -168,10 +168,7 @@ fn cannot_remove(out: &Path, error: &std::io::Error) -> Fault {
 
 /// Refuses to go on with a run that has other settings than it is to have.
 fn check_own(out: &Path, own: &Config, config: &Config) -> Result<()> {
-    let differing = changes(&write::to_toml(own), &write::to_toml(config))?;
-    // The memory of the machine decides these two, and a run writes them down.
-    let of_memory = ["data.memory", "data.shuffle_window"];
-    match differing.into_iter().find(|(key, ..)| !of_memory.contains(&key.as_str())) {
+    match other_setting(&write::to_toml(own), &write::to_toml(config))? {
         None => Ok(()),
         Some((key, own, wanted)) => {
             let found = format!("{key} is {own} there, and {wanted} for the search");

@@ -1,6 +1,7 @@
 //! The trials of a search: each job of the course is trained, told, and written down.
 
-use std::collections::VecDeque;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -43,6 +44,8 @@ pub(super) struct Searching<'c> {
     course: Course,
     /// Jobs that can begin.
     ready: VecDeque<Job>,
+    /// The values of trials that were asked for.
+    values: RefCell<BTreeMap<usize, Vec<Option<String>>>>,
     begun: Instant,
     /// Seconds of search before this process.
     seconds_before: f64,
@@ -169,6 +172,7 @@ impl<'c> Searching<'c> {
             journal,
             course,
             ready: VecDeque::new(),
+            values: RefCell::default(),
             begun: Instant::now(),
             seconds_before,
         }
@@ -358,8 +362,7 @@ impl<'c> Searching<'c> {
             true => format!(", {} steps", told.steps),
             false => String::new(),
         };
-        let values = self.trial(told.trial).map(|trial| shown(&self.keys(), &trial.values));
-        let values = values.unwrap_or_default();
+        let values = shown(&self.keys(), &self.values(told.trial));
         match (told.score, &told.failed) {
             (Some(_), _) => {
                 let best = self.journal.best().filter(|best| best.trial == told.trial);
@@ -414,6 +417,16 @@ impl<'c> Searching<'c> {
             return Ok(trial);
         };
         Ok(Trial::new(self.base.with(given, &more, None)?, &keys))
+    }
+
+    /// The values of a trial, one per key. They are read from its settings once: the table of all
+    /// trials is written after each job.
+    pub(super) fn values(&self, trial: usize) -> Vec<Option<String>> {
+        let of_settings = || {
+            let none = || vec![None; self.settled.space.dimensions.len()];
+            self.trial(trial).map_or_else(|_| none(), |trial| trial.values)
+        };
+        self.values.borrow_mut().entry(trial).or_insert_with(of_settings).clone()
     }
 
     /// Writes the record and the table of trials.

@@ -40,7 +40,7 @@ fn empty() -> Value {
 
 /// The key path and the text of the value. A key in quotes may have dots and equals signs:
 /// `feature."a=b".scale=none`.
-fn split(spec: &str) -> Option<(Vec<String>, &str)> {
+pub(in crate::config) fn split(spec: &str) -> Option<(Vec<String>, &str)> {
     let (mut path, mut key, mut quote) = (Vec::new(), String::new(), None);
     for (i, c) in spec.char_indices() {
         match (c, quote) {

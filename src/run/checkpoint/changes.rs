@@ -25,6 +25,17 @@ pub fn changes(before: &str, after: &str) -> Result<Vec<(String, String, String)
     Ok(differing.filter(|(_, before, after)| before != after).collect())
 }
 
+/// The first setting in which a run differs from what it is to have: key, its own value, the wanted
+/// one. The memory of the machine decides two keys, which a run writes down.
+///
+/// # Errors
+/// A text that is no TOML.
+pub fn other_setting(own: &str, wanted: &str) -> Result<Option<(String, String, String)>> {
+    let of_memory = ["data.memory", "data.shuffle_window"];
+    let all = changes(own, wanted)?;
+    Ok(all.into_iter().find(|(key, ..)| !of_memory.contains(&key.as_str())))
+}
+
 /// Adds all keys at and below `path`, each with the text of its value.
 fn flatten(path: &str, value: &Value, keys: &mut BTreeMap<String, String>) {
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };

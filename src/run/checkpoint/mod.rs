@@ -31,7 +31,7 @@ use crate::model::network::Network;
 use crate::run::train::conflict::Conflict;
 use crate::run::train::loss_scale::LossScale;
 use crate::run::train::sums::Sums;
-pub use changes::changes;
+pub use changes::{changes, other_setting};
 pub use manifest::FORMAT;
 pub use names::list;
 pub use read::{Loaded, Newest, clean, load, newest};

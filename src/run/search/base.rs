@@ -95,11 +95,11 @@ impl Base {
 
     /// The configuration without a key; `None` if it does not have it.
     fn without(&self, key: &str) -> Option<Base> {
-        let is_of = |spec: &String| spec.split('=').next().is_some_and(|path| path.trim() == key);
+        let is_of = |spec: &String| read::override_parts(spec).is_some_and(|(path, _)| path == key);
         let overrides: Vec<String> =
             self.overrides.iter().filter(|spec| !is_of(spec)).cloned().collect();
         let mut table: toml::Table = self.text.parse().ok()?;
-        let is_removed = remove(&mut table, &split(key));
+        let is_removed = remove(&mut table, &read::key_path(key));
         let is_other = is_removed || overrides.len() < self.overrides.len();
         is_other.then(|| Base {
             text: if is_removed { table.to_string() } else { self.text.clone() },
@@ -142,7 +142,7 @@ impl Trial {
 
 /// The value of a key path in settings, as TOML.
 fn value_at(table: &toml::Table, key: &str) -> Option<String> {
-    let mut path = split(key).into_iter();
+    let mut path = read::key_path(key).into_iter();
     let mut here = table.get(&path.next()?)?;
     for part in path {
         here = match here {
@@ -152,21 +152,6 @@ fn value_at(table: &toml::Table, key: &str) -> Option<String> {
         };
     }
     Some(here.to_string())
-}
-
-/// The parts of a key path; a part in quotes may have dots.
-pub(super) fn split(key: &str) -> Vec<String> {
-    let (mut parts, mut part, mut quote) = (Vec::new(), String::new(), None);
-    for c in key.chars() {
-        match (c, quote) {
-            (c, Some(q)) if c == q => quote = None,
-            ('"' | '\'', None) => quote = Some(c),
-            ('.', None) => parts.push(std::mem::take(&mut part)),
-            _ => part.push(c),
-        }
-    }
-    parts.push(part);
-    parts
 }
 
 /// A fault of a key of the space.

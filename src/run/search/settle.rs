@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 
-use super::base::{Base, of_key, split};
+use super::base::{Base, of_key};
 use super::own_space::own_space;
 use super::preference;
-use crate::config::{Bounds, Config, Domain, OnNan, Search, SearchMethod, Select};
+use crate::config::{Bounds, Config, Domain, OnNan, Search, SearchMethod, Select, read};
 use crate::fault::{Fault, hint_of};
 use crate::search::space::{Dimension, Range, Scale, Space};
 
@@ -168,7 +168,7 @@ fn check_key(key: &str, domain: &Domain, search: &Search, config: &Config) -> Re
         return Err(of_key(key, format!("is not searched: {why}"))
             .hint("leave it out of the space; --set gives all trials the same value"));
     }
-    let parts = split(key);
+    let parts = read::key_path(key);
     let coupling = key.strip_prefix("coupling.").and_then(|rest| rest.split('.').next());
     if let Some(number) = coupling.and_then(|number| number.parse::<usize>().ok())
         && number >= config.couplings.len()
