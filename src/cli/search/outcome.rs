@@ -200,8 +200,8 @@ fn sentences(searching: &Searching, trial: &Trial, number: usize, has_test: bool
     all
 }
 
-/// Sentences about the mean difference of some settings from others on both parts. `than` has a name
-/// of the settings in sentences, the name of their runs, and those that they are compared with.
+/// Sentences about the mean difference of some settings from others on both parts. `than` has a
+/// name of the settings in sentences, the name of their runs, and those that they are compared with.
 pub(super) fn verdicts(valid: &Value, test: &Value, than: (&str, &str, &str)) -> Vec<String> {
     let parts = [(valid, "validation"), (test, "test")];
     parts.into_iter().filter_map(|(found, part)| verdict(found, part, than)).collect()
@@ -230,7 +230,8 @@ fn verdict(found: &Value, part: &str, (whose, name, others): (&str, &str, &str))
     })
 }
 
-/// Advice on the best settings in `path`: to keep others, where a sentence says that they are worse.
+/// Advice on the best settings in `path`: to keep others, where a sentence says that these are
+/// worse.
 pub(super) fn way_on(path: &Path, sentences: &Value) -> String {
     let all: Vec<&str> =
         sentences.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -367,8 +368,8 @@ impl Searching<'_> {
         last.filter(|told| told.score.is_none()).count()
     }
 
-    /// The share of the spread of the ranks of trials that each key explains alone, by the scores of
-    /// the first rung, which all have reached.
+    /// The share of the spread of the ranks of trials that each key explains alone, by the scores
+    /// of the first rung, which all have reached.
     pub(super) fn importance(&self) -> Value {
         let scored: Vec<(Vec<f64>, Option<f64>)> = (0..self.count())
             .filter_map(|trial| {

@@ -36,8 +36,8 @@ pub const HEAD: usize = 16;
 
 /// A pipeline-overridable constant of all kernels for many lanes, by default false. True says that
 /// all lanes of the launch have one grid ([`is_even`]), so that no workgroup lies beyond the grid
-/// of its lane and none has to ask: on software adapters a kernel that may return early is slower as
-/// a whole.
+/// of its lane and none has to ask: on software adapters a kernel that may return early is slower
+/// as a whole.
 pub const EVEN: &str = "PACKED_EVEN";
 
 /// Bytes that a table may have: what every adapter grants a uniform binding.
