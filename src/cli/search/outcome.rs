@@ -201,7 +201,8 @@ fn sentences(searching: &Searching, trial: &Trial, number: usize, has_test: bool
 }
 
 /// Sentences about the mean difference of some settings from others on both parts. `than` has a
-/// name of the settings in sentences, the name of their runs, and those that they are compared with.
+/// name of the settings in sentences, the name of their runs, and those that they are compared
+/// with.
 pub(super) fn verdicts(valid: &Value, test: &Value, than: (&str, &str, &str)) -> Vec<String> {
     let parts = [(valid, "validation"), (test, "test")];
     parts.into_iter().filter_map(|(found, part)| verdict(found, part, than)).collect()
