@@ -45,6 +45,8 @@ pub enum FaultKind {
     /// A file is in a newer format than this program knows: the file is whole, and a newer program
     /// can read it.
     NewerFormat,
+    /// There is no room for a run beside others; alone it may have room.
+    NoRoom,
 }
 
 /// An error with an exit code and, usually, a hint.
@@ -122,6 +124,11 @@ pub fn of_creation(error: &std::io::Error) -> Exit {
 /// The first fault in the chain of causes of an error.
 fn fault_of(error: &anyhow::Error) -> Option<&Fault> {
     error.chain().find_map(|cause| cause.downcast_ref())
+}
+
+/// Whether an error says that there is no room for a run beside others.
+pub fn is_no_room(error: &anyhow::Error) -> bool {
+    fault_of(error).is_some_and(|fault| fault.kind == FaultKind::NoRoom)
 }
 
 /// The exit code of an error: the code of its fault, or [`Exit::Internal`] where it has none.

@@ -70,6 +70,24 @@ pub(super) fn texels(gpu: &Gpu, texture: &wgpu::Texture, bytes: u64) -> Result<V
     read(&staging, &mapped)
 }
 
+/// Reads bytes of a buffer (buffer, first byte, number), after all that was submitted.
+pub(super) fn read_back(
+    gpu: &Gpu,
+    (from, first, bytes): (&wgpu::Buffer, u64, u64),
+) -> Result<Vec<u32>> {
+    let staging = buffer(gpu, "read-back", bytes, BufferUsages::MAP_READ | BufferUsages::COPY_DST)?;
+    let descriptor = wgpu::CommandEncoderDescriptor { label: Some("read-back") };
+    let mut encoder = gpu.device.create_command_encoder(&descriptor);
+    encoder.copy_buffer_to_buffer(from, first, &staging, 0, bytes);
+    let submission = gpu.submit(Some(encoder.finish()));
+    let mapped = map(&staging);
+    gpu.wait_until(&submission, || mapped.load(Ordering::Acquire) != PENDING)?;
+    let words = read(&staging, &mapped)?;
+    // Where the device was lost meanwhile, the copy may not have been made.
+    gpu.poll()?;
+    Ok(words)
+}
+
 /// State of a mapping that is not done yet.
 pub(super) const PENDING: u8 = 0;
 

@@ -11,8 +11,10 @@ use anyhow::Result;
 use super::adapter::{AdapterEntry, Chosen, Wish};
 use super::awake::Awake;
 use super::compiled::Pipeline;
+use super::pack::Pack;
 use crate::cache;
 use crate::fault::{Exit, Fault};
+use crate::kernels::params::Step;
 use crate::kernels::tuning::{Class, Tuning};
 use crate::kernels::{MIRROR_ROW, Unit};
 
@@ -83,6 +85,8 @@ pub struct Gpu {
     pub(super) watchdog: Duration,
     /// The kernels compiled so far.
     pub(super) pipelines: Arc<Mutex<Vec<Arc<Pipeline>>>>,
+    /// The pack that runs on it join, if any.
+    pub(super) pack: Option<Arc<Pack>>,
 }
 
 impl Gpu {
@@ -118,6 +122,7 @@ impl Gpu {
             shares: false,
             watchdog: WATCHDOG,
             pipelines,
+            pack: None,
         };
         gpu.trusts = gpu.tuning().trusted;
         Ok(gpu)
@@ -140,6 +145,16 @@ impl Gpu {
             pipelines: Arc::default(),
             ..self.clone()
         })
+    }
+
+    /// This device for runs that join a pack, which is theirs.
+    pub fn packing(&self, pack: Arc<Pack>) -> Gpu {
+        Gpu { pack: Some(pack), ..self.clone() }
+    }
+
+    /// This device for runs that are alone.
+    pub fn alone(&self) -> Gpu {
+        Gpu { pack: None, ..self.clone() }
     }
 
     /// Checks that the device works.
@@ -166,6 +181,21 @@ impl Gpu {
                 .into());
         }
         Ok(())
+    }
+
+    /// Checks that a step was done.
+    ///
+    /// # Errors
+    /// A step whose last kernel left no stamp: it was not done, whatever the driver says.
+    pub(super) fn check_stamp(&self, step: &Step, stamp: f32) -> Result<()> {
+        if stamp == (step.number & 0x00ff_ffff) as f32 {
+            return Ok(());
+        }
+        let message =
+            format!("{}: step {} came back without its stamp", self.entry.name, step.number);
+        Err(Fault::new(Exit::Internal, message)
+            .hint("the driver dropped work; run tandem doctor on this adapter")
+            .into())
     }
 
     /// Lets the callback run that reports a loss: on a lost device every call is an error, often

@@ -25,13 +25,45 @@ pub(super) fn format(access: Access) -> wgpu::TextureFormat {
 
 /// The mirror of a buffer.
 #[derive(Debug)]
-struct Mirror {
+pub(super) struct Mirror {
     texture: wgpu::Texture,
-    view: wgpu::TextureView,
+    pub(super) view: wgpu::TextureView,
     /// Rows of texels that the buffer has changed since the last copy.
     stale: Range<u32>,
     /// The buffer, where it lies in the memory of the mirror.
-    shared: Option<wgpu::Buffer>,
+    pub(super) shared: Option<wgpu::Buffer>,
+}
+
+impl Mirror {
+    /// Makes the mirror of a buffer of `len` elements.
+    pub(super) fn new(gpu: &Gpu, name: &str, len: usize, access: Access) -> Result<Mirror> {
+        let size = wgpu::Extent3d {
+            width: MIRROR_WIDTH,
+            height: mirror_rows(len) as u32,
+            depth_or_array_layers: 1,
+        };
+        let descriptor = wgpu::TextureDescriptor {
+            label: Some(name),
+            size,
+            mip_level_count: 1,
+            sample_count: 1,
+            dimension: wgpu::TextureDimension::D2,
+            format: format(access),
+            usage: wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_DST,
+            view_formats: &[],
+        };
+        let bytes = 4 * (MIRROR_ROW * mirror_rows(len)) as u64;
+        let texture = gpu.scoped(&format!("mirror of {name}"), bytes, |device| {
+            device.create_texture(&descriptor)
+        })?;
+        let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
+        let bytes = 4 * len.next_multiple_of(MIRROR_ROW) as u64;
+        let shared = match gpu.shares {
+            true => super::shared::buffer_over(gpu, &texture, name, bytes),
+            false => None,
+        };
+        Ok(Mirror { texture, view, stale: rows(0..len), shared })
+    }
 }
 
 /// The mirrors of a program by the number of their buffers.
@@ -71,40 +103,11 @@ impl Mirrors {
     }
 
     fn made(gpu: &Gpu, program: &Program) -> Result<Mirrors> {
-        let mut mirrors = Vec::new();
-        for (spec, access) in program.buffers.iter().zip(program.mirrors()?) {
-            let made = access.map(|access| {
-                let size = wgpu::Extent3d {
-                    width: MIRROR_WIDTH,
-                    height: mirror_rows(spec.len) as u32,
-                    depth_or_array_layers: 1,
-                };
-                let descriptor = wgpu::TextureDescriptor {
-                    label: Some(&spec.name),
-                    size,
-                    mip_level_count: 1,
-                    sample_count: 1,
-                    dimension: wgpu::TextureDimension::D2,
-                    format: format(access),
-                    usage: wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_DST,
-                    view_formats: &[],
-                };
-                let bytes = 4 * (MIRROR_ROW * mirror_rows(spec.len)) as u64;
-                let texture = gpu.scoped(&format!("mirror of {}", spec.name), bytes, |device| {
-                    device.create_texture(&descriptor)
-                })?;
-                let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
-                let bytes = 4 * spec.len.next_multiple_of(MIRROR_ROW) as u64;
-                let shared = if gpu.shares {
-                    super::shared::buffer_over(gpu, &texture, &spec.name, bytes)
-                } else {
-                    None
-                };
-                anyhow::Ok(Mirror { texture, view, stale: rows(0..spec.len), shared })
-            });
-            mirrors.push(made.transpose()?);
-        }
-        Ok(Mirrors(mirrors))
+        let specs = program.buffers.iter().zip(program.mirrors()?);
+        let made = specs.map(|(spec, access)| {
+            access.map(|access| Mirror::new(gpu, &spec.name, spec.len, access)).transpose()
+        });
+        Ok(Mirrors(made.collect::<Result<_>>()?))
     }
 
     /// Number of elements to allocate for a buffer of `len`: whole rows where it has a mirror, else

@@ -8,6 +8,7 @@ mod gpu;
 mod hooks;
 mod mirror;
 mod open;
+mod pack;
 mod pipeline;
 mod profile;
 mod session;
@@ -15,4 +16,5 @@ mod shared;
 mod warm;
 
 pub use gpu::{Gpu, RefusedMemory};
+pub use pack::{MOST as MOST_IN_PACK, Pack, engine};
 pub use session::Session;

@@ -21,52 +21,74 @@ pub(super) fn pipelines(
     dispatches: &[&Dispatch],
     source: impl Fn(&Kernel) -> String,
 ) -> Result<Vec<Arc<Pipeline>>> {
+    compiled(gpu, &distinct(dispatches, source)?)
+}
+
+/// A text that is to be compiled.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    /// The kernel that it is the text of.
+    pub(super) kernel: &'static Kernel,
+    pub(super) constants: Vec<(&'static str, f64)>,
+    pub(super) source: String,
+    /// The bindings of the kernel, of which the text keeps slots and access.
+    pub(super) signature: Signature,
+}
+
+impl Wanted {
+    fn is(&self, made: &Pipeline) -> bool {
+        made.kernel.name == self.kernel.name
+            && made.constants == self.constants
+            && made.source == self.source
+    }
+}
+
+/// The pipelines of texts.
+///
+/// # Errors
+/// As [`pipelines`].
+pub(super) fn compiled(gpu: &Gpu, wanted: &[Wanted]) -> Result<Vec<Arc<Pipeline>>> {
     let known = || gpu.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
-    let wanted = distinct(dispatches, source)?;
-    let find = |made: &[Arc<Pipeline>], (dispatch, source): &(&Dispatch, String)| {
-        made.iter().find(|p| p.is_for(dispatch) && p.source == *source).map(Arc::clone)
-    };
-    let missing: Vec<_> = wanted.iter().filter(|w| find(&known(), w).is_none()).collect();
-    let compiled = compile_all(gpu, &missing)?;
-    if !compiled.is_empty() {
+    let find = |wanted: &Wanted| known().iter().find(|made| wanted.is(made)).map(Arc::clone);
+    let missing: Vec<_> = wanted.iter().filter(|wanted| find(wanted).is_none()).collect();
+    let made = compile_all(gpu, &missing)?;
+    if !made.is_empty() {
         gpu.save_pipelines();
     }
-    known().extend(compiled);
-    let found = wanted.iter().map(|w| {
-        find(&known(), w).ok_or_else(|| anyhow!("kernel {} was not compiled", w.0.kernel.name))
+    known().extend(made);
+    let found = wanted.iter().map(|wanted| {
+        find(wanted).ok_or_else(|| anyhow!("kernel {} was not compiled", wanted.kernel.name))
     });
     found.collect()
 }
 
-/// The dispatches that need pipelines of their own, with the texts of their kernels.
-fn distinct<'d>(
-    dispatches: &[&'d Dispatch],
-    source: impl Fn(&Kernel) -> String,
-) -> Result<Vec<(&'d Dispatch, String)>> {
+/// What dispatches need: a text with its constants once.
+fn distinct(dispatches: &[&Dispatch], source: impl Fn(&Kernel) -> String) -> Result<Vec<Wanted>> {
     let mut signatures: BTreeMap<&str, Signature> = BTreeMap::new();
-    let mut wanted: Vec<(&Dispatch, String)> = Vec::new();
+    let mut wanted: Vec<Wanted> = Vec::new();
     for &dispatch in dispatches {
         let name = dispatch.kernel.name;
         if !signatures.contains_key(name) {
             let signature = Signature::of_source(dispatch.kernel, &source(dispatch.kernel))?;
             signatures.insert(name, signature);
         }
-        let constants = |d: &Dispatch| declared(&signatures[name], d);
-        if !wanted.iter().any(|(d, _)| d.kernel.name == name && constants(d) == constants(dispatch))
-        {
-            wanted.push((dispatch, source(dispatch.kernel)));
+        let signature = &signatures[name];
+        let constants = declared(signature, dispatch);
+        if !wanted.iter().any(|w| w.kernel.name == name && w.constants == constants) {
+            let (kernel, source) = (dispatch.kernel, source(dispatch.kernel));
+            wanted.push(Wanted { kernel, constants, source, signature: signature.clone() });
         }
     }
     Ok(wanted)
 }
 
 /// Compiles kernels in as many threads as there are processors.
-fn compile_all(gpu: &Gpu, missing: &[&(&Dispatch, String)]) -> Result<Vec<Arc<Pipeline>>> {
+fn compile_all(gpu: &Gpu, missing: &[&Wanted]) -> Result<Vec<Arc<Pipeline>>> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = processors.min(missing.len()).max(1);
     let share = |t: usize| -> Vec<Result<Pipeline>> {
         let own = missing.iter().skip(t).step_by(threads);
-        own.map(|(dispatch, source)| compile(gpu, dispatch, source)).collect()
+        own.map(|wanted| compile(gpu, wanted)).collect()
     };
     let compiled: Vec<Result<Pipeline>> = std::thread::scope(|scope| {
         let share = &share;
@@ -77,11 +99,10 @@ fn compile_all(gpu: &Gpu, missing: &[&(&Dispatch, String)]) -> Result<Vec<Arc<Pi
     compiled.into_iter().map(|pipeline| pipeline.map(Arc::new)).collect()
 }
 
-/// Compiles the kernel of a dispatch from `source`: its file with the prelude, or a mutant of it.
-fn compile(gpu: &Gpu, dispatch: &Dispatch, source: &str) -> Result<Pipeline> {
-    let kernel = dispatch.kernel;
-    let signature = Signature::of_source(kernel, source)?;
-    let constants = declared(&signature, dispatch);
+/// Compiles a text: the file of a kernel with the prelude, a mutant of it, or the kernel for many
+/// members.
+fn compile(gpu: &Gpu, wanted: &Wanted) -> Result<Pipeline> {
+    let Wanted { kernel, constants, source, signature } = wanted.clone();
     let entries: Vec<_> =
         signature.bindings.iter().map(|b| layout_entry(b.slot, b.access)).collect();
     // The text that was shown to keep its bounds, and no mutant of it.
@@ -95,7 +116,7 @@ fn compile(gpu: &Gpu, dispatch: &Dispatch, source: &str) -> Result<Pipeline> {
         let module = if trusted {
             trusted_module(device, kernel)
         } else {
-            device.create_shader_module(descriptor(kernel, source))
+            device.create_shader_module(descriptor(kernel, &source))
         };
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label,
@@ -114,7 +135,7 @@ fn compile(gpu: &Gpu, dispatch: &Dispatch, source: &str) -> Result<Pipeline> {
             },
             cache: gpu.pipeline_cache.as_ref(),
         });
-        Pipeline { kernel, constants, source: source.into(), signature, layout, pipeline }
+        Pipeline { kernel, constants, source, signature, layout, pipeline }
     })
     .with_context(|| kernel.file.to_owned())
 }

@@ -10,14 +10,13 @@ use anyhow::{Result, anyhow, ensure};
 use wgpu::BufferUsages;
 
 use super::awake::Awake;
-use super::buffer::{PENDING, buffer, map, read, storage};
+use super::buffer::{PENDING, buffer, map, read, read_back, storage};
 use super::compiled::Pipeline;
 use super::gpu::Gpu;
 use super::mirror::{Mirrors, Use};
 use super::pipeline::pipelines;
 use super::profile::DispatchTimer;
 use super::warm::{self, Warm};
-use crate::fault::{Exit, Fault};
 use crate::kernels::params::{NONE, Step};
 use crate::kernels::signature::Access;
 use crate::schedule::{
@@ -354,7 +353,7 @@ impl Session {
         let words = read(&flight.staging, &flight.mapped)?;
         let stride = self.program.metrics_stride();
         for (step, row) in flight.steps.iter().zip(words.chunks_exact(stride)) {
-            self.check_stamp(step, f32::from_bits(row[0]))?;
+            self.gpu.check_stamp(step, f32::from_bits(row[0]))?;
             let metrics = row[1..].iter().map(|bits| f64::from(f32::from_bits(*bits))).collect();
             let (number, rows, numbers) = (step.number, step.rows, Vec::new());
             self.results.push(StepResult { number, rows, metrics, numbers });
@@ -368,21 +367,6 @@ impl Session {
         }
         self.idle.push(flight.staging);
         Ok(())
-    }
-
-    /// Checks that a step was done.
-    ///
-    /// # Errors
-    /// A step whose last kernel left no stamp: it was not done, whatever the driver says.
-    fn check_stamp(&self, step: &Step, stamp: f32) -> Result<()> {
-        if stamp == (step.number & 0x00ff_ffff) as f32 {
-            return Ok(());
-        }
-        let message =
-            format!("{}: step {} came back without its stamp", self.gpu.entry.name, step.number);
-        Err(Fault::new(Exit::Internal, message)
-            .hint("the driver dropped work; run tandem doctor on this adapter")
-            .into())
     }
 }
 
@@ -477,27 +461,8 @@ impl Engine for Session {
     }
 
     fn words(&mut self, slice: Slice) -> Result<Vec<u32>> {
-        let bytes = 4 * slice.len as u64;
-        let staging =
-            buffer(&self.gpu, "read-back", bytes, BufferUsages::MAP_READ | BufferUsages::COPY_DST)?;
-        let mut encoder = self
-            .gpu
-            .device
-            .create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read-back") });
-        encoder.copy_buffer_to_buffer(
-            &self.buffers[slice.buffer.0],
-            4 * slice.first as u64,
-            &staging,
-            0,
-            bytes,
-        );
-        let submission = self.gpu.submit(Some(encoder.finish()));
-        let mapped = map(&staging);
-        self.gpu.wait_until(&submission, || mapped.load(Ordering::Acquire) != PENDING)?;
-        let words = read(&staging, &mapped)?;
-        // Where the device was lost meanwhile, the copy may not have been made.
-        self.gpu.poll()?;
-        Ok(words)
+        let (first, bytes) = (4 * slice.first as u64, 4 * slice.len as u64);
+        read_back(&self.gpu, (&self.buffers[slice.buffer.0], first, bytes))
     }
 
     fn collect(&mut self, wait: bool) -> Result<Vec<StepResult>> {

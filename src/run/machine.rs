@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::cpu::{self, Threads};
 use crate::device::adapter::{Wish, find, none_found};
-use crate::device::{Gpu, RefusedMemory, Session};
+use crate::device::{self, Gpu, Pack, RefusedMemory};
 use crate::fault::{Exit, Fault};
 use crate::kernels::tuning::{Class, DEFAULT_BINDING, Tuning};
 use crate::reference::Reference;
@@ -112,6 +112,24 @@ impl Machine {
         Ok(Machine::Cpu(Processor { threads, reason: reason.clone() }))
     }
 
+    /// The machine for up to `most` runs that are trained in the same dispatches where it is an
+    /// adapter; each has the numbers that it has alone.
+    ///
+    /// # Errors
+    /// A system that starts no more threads.
+    pub fn packing(&self, most: usize) -> Result<Machine> {
+        let Machine::Device(gpu) = self else { return Ok(self.clone()) };
+        Ok(Machine::Device(Box::new(gpu.packing(Pack::begin(gpu, most)?))))
+    }
+
+    /// The machine for a run beside no other in its dispatches.
+    pub fn alone(&self) -> Machine {
+        match self {
+            Machine::Device(gpu) => Machine::Device(Box::new(gpu.alone())),
+            _ => self.clone(),
+        }
+    }
+
     /// The choices of kernels for it, without a measurement.
     pub fn tuning(&self) -> Tuning {
         match self {
@@ -196,7 +214,7 @@ impl Machine {
     /// 69 if a limit of the adapter is too small; 70 if the device is lost or out of memory.
     pub fn engine(self, program: Program) -> Result<Box<dyn Engine>> {
         Ok(match self {
-            Machine::Device(gpu) => Box::new(Session::new(*gpu, program)?),
+            Machine::Device(gpu) => device::engine(*gpu, program)?,
             Machine::Cpu(cpu) => Box::new(cpu.threads.engine(program)),
             Machine::Reference => Box::new(Reference::<f64>::new(program)),
         })

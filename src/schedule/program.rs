@@ -97,6 +97,8 @@ pub struct Program {
     pub metrics: Vec<MetricKind>,
     /// The tensors that flags 1, 2, … test; flag 0 is the latch.
     pub flags: Vec<Flag>,
+    /// The buffers of features and labels, which are filled before the first step.
+    pub data: Vec<Buffer>,
     /// The arena of gradients; of one element where nothing is trained.
     pub gradients_buffer: Buffer,
     /// The buffer of metrics, `[SLOTS, 1 + metrics]`: a stamp and the metrics of each step.
@@ -146,6 +148,7 @@ impl Program {
             schedules: Vec::new(),
             metrics: Vec::new(),
             flags: Vec::new(),
+            data: Vec::new(),
             gradients_buffer: none,
             metrics_buffer: none,
             flags_buffer: none,

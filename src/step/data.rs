@@ -35,6 +35,7 @@ impl Builder<'_> {
                     spec(&mut self.program, &name("features"), words, Kind::U32, Vec::new());
                 let labels =
                     spec(&mut self.program, &name("labels"), rows * cells, Kind::U32, Vec::new());
+                self.program.data.extend([features, labels]);
                 segments.push(Segment { first, rows, features, labels });
             }
             self.parts.push(PartBuffers { shape: shape.clone(), segments });

@@ -1,4 +1,4 @@
-//! Every kernel of tandem as a kernel for many lanes.
+//! Every kernel of tandem as a kernel for many members.
 
 use std::collections::BTreeMap;
 
@@ -110,7 +110,7 @@ fn closes(words: &[(usize, String)], open: usize) -> usize {
 fn undone(packed: &Packed) -> Vec<(usize, String)> {
     let (text, _) = packed.source.split_once("// What follows, and all").unwrap();
     let lines: Vec<&str> =
-        text.lines().map(|l| l.split(" let packed_lane = ").next().unwrap()).collect();
+        text.lines().map(|l| l.split(" let packed_member = ").next().unwrap()).collect();
     let mut words = words(&lines.join("\n"));
     let mut at = 0;
     while at < words.len() {
@@ -193,8 +193,8 @@ fn naga_lays_tables_out_as_stated() {
             })
         };
         let (params, bytes) = layout("PackedParams").unwrap();
-        assert_eq!((params["packed_lanes"], params["packed_depth"]), (0, 4));
-        assert_eq!((params["lanes"], bytes), (HEAD, packed.params_bytes()), "{name}");
+        assert_eq!((params["packed_members"], params["packed_depth"]), (0, 4));
+        assert_eq!((params["members"], bytes), (HEAD, packed.params_bytes()), "{name}");
         let (record, bytes) = layout("PackedRecord").unwrap();
         assert_eq!(bytes, packed.record_bytes);
         assert_eq!(record["packed_grid_x"], 0);
@@ -290,7 +290,7 @@ fn check_moved(name: &str, module: &Module, function: &Function) -> usize {
                 assert_eq!(bound(base), None, "{name}: an index that is a constant");
             }
             Expression::ArrayLength(_) | Expression::ImageQuery { .. } => {
-                panic!("{name}: the length of a buffer of all lanes")
+                panic!("{name}: the length of a buffer of all members")
             }
             _ => {}
         }

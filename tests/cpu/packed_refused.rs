@@ -1,7 +1,7 @@
 //! Small kernels: what becomes of each form, and what is refused with a sentence.
 
 use super::packed_kernels::module;
-use tandem::kernels::packed::{Lane, Packed, is_even, packed};
+use tandem::kernels::packed::{Member, Packed, is_even, packed};
 
 /// A kernel with these functions and this body.
 fn kernel(functions: &str, body: &str) -> String {
@@ -88,8 +88,8 @@ fn functions_read_private_copies() {
 #[test]
 fn other_kernels_are_refused() {
     let refused = |source: String| packed(&source, 4).unwrap_err();
-    let source = kernel("", "let packed_lane = 1u;");
-    assert_eq!(refused(source), "line 12: the name packed_lane is ours");
+    let source = kernel("", "let packed_member = 1u;");
+    assert_eq!(refused(source), "line 12: the name packed_member is ours");
     let source = kernel("alias T = u32;", "");
     assert_eq!(refused(source), "alias T: aliases of types are not known here");
     let source = kernel("", "").replace("array<vec4<f32>>", "array<array<u32, 2>>");
@@ -107,8 +107,8 @@ fn other_kernels_are_refused() {
     let source = kernel("", "").replace("@group(0) @binding(4) var", "@group(1) @binding(0) var");
     assert_eq!(refused(source), "mirror is not in group 0");
     let source = kernel("", "");
-    assert_eq!(packed(&source, 0).unwrap_err(), "a table has at least one lane");
-    assert!(packed(&source, 3000).unwrap_err().starts_with("3000 lanes need a table of"));
+    assert_eq!(packed(&source, 0).unwrap_err(), "a table has at least one member");
+    assert!(packed(&source, 3000).unwrap_err().starts_with("3000 members need a table of"));
     assert_eq!(packed("fn f() { /* ", 1).unwrap_err(), "line 1: a comment without an end");
     for end in 0..source.len() {
         let _ = packed(&source[..end], 4);
@@ -116,14 +116,14 @@ fn other_kernels_are_refused() {
 }
 
 #[test]
-fn a_table_has_the_records_of_all_lanes() {
+fn a_table_has_the_records_of_all_members() {
     let packed = good("", "let n = arrayLength(&x);");
     let begins = |row: u64| vec![16 * row, 4 * row, 16_384 * row];
     let bytes = vec![160, 8, 16_384];
-    let lane =
-        |grid, row| Lane { grid, params: vec![7, 8], begins: begins(row), bytes: bytes.clone() };
-    let lanes = [lane([3, 1, 2], 0), lane([0, 5, 9], 1), lane([1, 4, 1], 2)];
-    let (words, grid) = packed.table(&lanes).unwrap();
+    let member =
+        |grid, row| Member { grid, params: vec![7, 8], begins: begins(row), bytes: bytes.clone() };
+    let members = [member([3, 1, 2], 0), member([0, 5, 9], 1), member([1, 4, 1], 2)];
+    let (words, grid) = packed.table(&members).unwrap();
     assert_eq!(grid, [3, 4, 6]);
     assert_eq!(words.len() * 4, packed.params_bytes());
     assert_eq!(words[..4], [3, 2, 0, 0]);
@@ -134,18 +134,18 @@ fn a_table_has_the_records_of_all_lanes() {
     assert_eq!(record(2)[..9], [1, 4, 1, 2, 2, 2, 10, 7, 8]);
     assert_eq!(record(3)[..9], [0; 9]);
 
-    assert!(!is_even(&lanes));
-    assert!(!is_even(&[lane([0, 1, 1], 0)]));
-    assert!(is_even(&[lane([2, 1, 1], 0), lane([2, 1, 1], 1)]));
-    let nothing = [lane([0, 1, 1], 0), lane([0, 1, 1], 1)];
+    assert!(!is_even(&members));
+    assert!(!is_even(&[member([0, 1, 1], 0)]));
+    assert!(is_even(&[member([2, 1, 1], 0), member([2, 1, 1], 1)]));
+    let nothing = [member([0, 1, 1], 0), member([0, 1, 1], 1)];
     assert_eq!(packed.table(&nothing).unwrap().1, [0, 0, 0]);
-    let mut odd = lanes.clone();
+    let mut odd = members.clone();
     odd[2].begins[0] = 8;
-    let sentence = "kernel: lane 2: x begins at 8, which is no multiple of 16";
+    let sentence = "kernel: member 2: x begins at 8, which is no multiple of 16";
     assert_eq!(packed.table(&odd).unwrap_err(), sentence);
     odd[2].begins.pop();
     assert!(packed.table(&odd).is_err());
-    assert!(packed.table(&vec![lanes[0].clone(); 5]).is_err());
-    let wide = [lane([1, 1, 40_000], 0), lane([1, 1, 1], 1)];
+    assert!(packed.table(&vec![members[0].clone(); 5]).is_err());
+    let wide = [member([1, 1, 40_000], 0), member([1, 1, 1], 1)];
     assert_eq!(packed.table(&wide).unwrap_err(), "kernel: a grid of [1, 1, 80000] workgroups");
 }

@@ -2,9 +2,9 @@
 
 use super::{Access, HEAD, Packed};
 
-/// What a lane has of its own in a dispatch.
+/// What a member has of its own in a dispatch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lane {
+pub struct Member {
     /// The grid that it would have alone; zeros where it does nothing.
     pub grid: [u32; 3],
     /// Its `Params`, as the dispatch holds them.
@@ -18,48 +18,49 @@ pub struct Lane {
 /// Workgroups along an axis that every adapter grants.
 const MOST_GROUPS: u32 = 65_535;
 
-/// Whether all lanes have one grid, so that [`EVEN`](super::EVEN) may be true.
-pub fn is_even(lanes: &[Lane]) -> bool {
-    lanes.iter().all(|l| l.grid == lanes[0].grid && !l.grid.contains(&0))
+/// Whether all members have one grid, so that [`EVEN`](super::EVEN) may be true.
+pub fn is_even(members: &[Member]) -> bool {
+    members.iter().all(|l| l.grid == members[0].grid && !l.grid.contains(&0))
 }
 
 impl Packed {
-    /// The table of records, and the grid of the launch that does all lanes.
+    /// The table of records, and the grid of the launch that does all members.
     ///
     /// # Errors
-    /// More lanes than records, a region that begins within an element, lists of other lengths than
-    /// those of the kernel, and a grid that is too large for an adapter.
-    pub fn table(&self, lanes: &[Lane]) -> Result<(Vec<u32>, [u32; 3]), String> {
-        if lanes.len() > self.most_lanes {
-            return Err(format!("{} lanes, but {} records", lanes.len(), self.most_lanes));
+    /// More members than records, a region that begins within an element, lists of other lengths
+    /// than those of the kernel, and a grid that is too large for an adapter.
+    pub fn table(&self, members: &[Member]) -> Result<(Vec<u32>, [u32; 3]), String> {
+        if members.len() > self.most_members {
+            return Err(format!("{} members, but {} records", members.len(), self.most_members));
         }
-        let busy = || lanes.iter().filter(|l| !l.grid.contains(&0));
+        let busy = || members.iter().filter(|l| !l.grid.contains(&0));
         let most = |axis: usize| busy().map(|l| l.grid[axis]).max().unwrap_or(0);
         let depth = most(2).max(1);
-        let grid = [most(0), most(1), if most(2) == 0 { 0 } else { depth * lanes.len() as u32 }];
+        let grid = [most(0), most(1), if most(2) == 0 { 0 } else { depth * members.len() as u32 }];
         if grid.iter().any(|n| *n > MOST_GROUPS) {
             return Err(format!("{}: a grid of {grid:?} workgroups", self.entry));
         }
         let mut words = vec![0; self.params_bytes() / 4];
-        words[0] = lanes.len() as u32;
+        words[0] = members.len() as u32;
         words[1] = depth;
         let records = words[HEAD / 4..].chunks_exact_mut(self.record_bytes / 4);
-        for (lane, (record, own)) in records.zip(lanes).enumerate() {
-            self.fill(record, own).map_err(|e| format!("{}: lane {lane}: {e}", self.entry))?;
+        for (member, (record, own)) in records.zip(members).enumerate() {
+            self.fill(record, own).map_err(|e| format!("{}: member {member}: {e}", self.entry))?;
         }
         Ok((words, grid))
     }
 
-    fn fill(&self, record: &mut [u32], lane: &Lane) -> Result<(), String> {
-        if !lane.grid.contains(&0) {
-            record[..3].copy_from_slice(&lane.grid);
+    fn fill(&self, record: &mut [u32], member: &Member) -> Result<(), String> {
+        if !member.grid.contains(&0) {
+            record[..3].copy_from_slice(&member.grid);
         }
         let wanted = (self.params_fields.len(), self.bindings.len(), self.bindings.len());
-        let given = (lane.params.len(), lane.begins.len(), lane.bytes.len());
+        let given = (member.params.len(), member.begins.len(), member.bytes.len());
         if given != wanted {
             return Err(format!("{given:?} words and regions, but {wanted:?} in the kernel"));
         }
-        for ((binding, begin), bytes) in self.bindings.iter().zip(&lane.begins).zip(&lane.bytes) {
+        for ((binding, begin), bytes) in self.bindings.iter().zip(&member.begins).zip(&member.bytes)
+        {
             let unit = binding.unit as u64;
             if begin % unit != 0 {
                 let name = &binding.name;
@@ -76,7 +77,7 @@ impl Packed {
             }
         }
         let at = self.params_at / 4;
-        record[at..at + lane.params.len()].copy_from_slice(&lane.params);
+        record[at..at + member.params.len()].copy_from_slice(&member.params);
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The text of a kernel for many lanes.
+//! The text of a kernel for many members.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -9,7 +9,7 @@ use super::names::{Use, uses};
 use super::tokens::Kind;
 use super::{Access, Binding, EVEN, HEAD, MOST_BYTES, Packed, StepTable};
 
-/// What a variable of the module is to a kernel for many lanes.
+/// What a variable of the module is to a kernel for many members.
 #[derive(Clone, Debug)]
 enum Role {
     Params,
@@ -20,11 +20,11 @@ enum Role {
     Own,
 }
 
-/// A value of the record or of the step of a lane.
+/// A value of the record or of the step of a member.
 #[derive(Debug)]
 struct Value {
     kind: String,
-    /// How it is read, given the lane.
+    /// How it is read, given the member.
     read: String,
     /// Whether the entry point names it.
     in_entry: bool,
@@ -47,14 +47,14 @@ struct Writer<'m, 't> {
     edits: Vec<Edit>,
 }
 
-pub(crate) fn packed(source: &str, most_lanes: usize) -> Result<Packed, String> {
+pub(crate) fn packed(source: &str, most_members: usize) -> Result<Packed, String> {
     let module = Module::of(source)?;
     let is_ours = |t: &str| ["packed_", "Packed", "PACKED_"].iter().any(|p| t.starts_with(p));
     if let Some(t) = module.tokens.iter().find(|t| t.kind == Kind::Word && is_ours(t.text)) {
         return Err(format!("line {}: the name {} is ours", module.line(t.begin), t.text));
     }
-    if most_lanes == 0 {
-        return Err("a table has at least one lane".into());
+    if most_members == 0 {
+        return Err("a table has at least one member".into());
     }
     let mut entries = module.functions.iter().filter(|f| f.is_entry);
     let (Some(entry), None) = (entries.next(), entries.next()) else {
@@ -91,18 +91,18 @@ pub(crate) fn packed(source: &str, most_lanes: usize) -> Result<Packed, String> 
 
     writer.replace(&params.bytes, format!("var<uniform> {}: PackedParams", params.name));
     if let Some(step) = step {
-        let text = format!("var<uniform> {}: array<PackedStep, {most_lanes}>", step.name);
+        let text = format!("var<uniform> {}: array<PackedStep, {most_members}>", step.name);
         writer.replace(&step.bytes, text);
     }
     writer.enter(entry, &params.name)?;
     let mut text = writer.text();
-    text.push_str("\n// What follows, and all that begins with packed_, is for many lanes.\n");
+    text.push_str("\n// What follows, and all that begins with packed_, is for many members.\n");
     let _ = writeln!(text, "override {EVEN}: bool = false;");
     structure(&mut text, "PackedRecord", &words);
-    let head = "packed_lanes: u32, packed_depth: u32, packed_pad_0: u32, packed_pad_1: u32";
+    let head = "packed_members: u32, packed_depth: u32, packed_pad_0: u32, packed_pad_1: u32";
     let _ = writeln!(
         text,
-        "struct PackedParams {{ {head}, lanes: array<PackedRecord, {most_lanes}> }}"
+        "struct PackedParams {{ {head}, members: array<PackedRecord, {most_members}> }}"
     );
     if step.is_some() {
         structure(&mut text, "PackedStep", &step_fields);
@@ -118,7 +118,7 @@ pub(crate) fn packed(source: &str, most_lanes: usize) -> Result<Packed, String> 
     let packed = Packed {
         source: text,
         entry: entry.name.clone(),
-        most_lanes,
+        most_members,
         params_slot: params.slot.unwrap_or_default(),
         record_bytes,
         params_at,
@@ -128,7 +128,7 @@ pub(crate) fn packed(source: &str, most_lanes: usize) -> Result<Packed, String> 
     };
     for bytes in [packed.params_bytes(), packed.step_bytes()] {
         if bytes > MOST_BYTES {
-            return Err(format!("{most_lanes} lanes need a table of {bytes} bytes"));
+            return Err(format!("{most_members} members need a table of {bytes} bytes"));
         }
     }
     debug_assert!(packed.params_at >= 12 && HEAD.is_multiple_of(16));
@@ -247,11 +247,11 @@ impl Writer<'_, '_> {
         }
     }
 
-    /// How a field of the record is read, given the lane.
+    /// How a field of the record is read, given the member.
     fn of_record(&self, field: &str) -> String {
         let params = self.module.variables.iter().zip(&self.roles);
         let name = params.filter(|(_, r)| matches!(r, Role::Params)).map(|(v, _)| &v.name).next();
-        format!("{}.lanes[packed_lane].{field}", name.map_or("params", String::as_str))
+        format!("{}.members[packed_member].{field}", name.map_or("params", String::as_str))
     }
 
     /// Rewrites a use of a variable. Gives the slot of a binding whose length is asked for.
@@ -298,7 +298,7 @@ impl Writer<'_, '_> {
         let variable = self.module.variables[found.variable].name.clone();
         let read = match structure {
             "Params" => self.of_record(&field),
-            _ => format!("{variable}[packed_lane].{field}"),
+            _ => format!("{variable}[packed_member].{field}"),
         };
         let name = self.value(function, format!("{variable}_{field}"), &kind, read);
         let tokens = &self.module.tokens;
@@ -307,7 +307,7 @@ impl Writer<'_, '_> {
         Ok(())
     }
 
-    /// `name[e]` is moved to the region of the lane; `arrayLength(&name)` becomes a name.
+    /// `name[e]` is moved to the region of the member; `arrayLength(&name)` becomes a name.
     fn index(
         &mut self,
         function: &Function,
@@ -434,10 +434,10 @@ impl Writer<'_, '_> {
 
         let grid = ["x", "y", "z"].map(|axis| self.of_record(&format!("packed_grid_{axis}")));
         let mut begin = format!(
-            " let packed_lane = packed_group.z / {params}.packed_depth; \
+            " let packed_member = packed_group.z / {params}.packed_depth; \
              let packed_place = vec3<u32>(packed_group.x, packed_group.y, \
-             packed_group.z - packed_lane * {params}.packed_depth); \
-             if (!{EVEN}) {{ if (packed_lane >= {params}.packed_lanes) {{ return; }} }} \
+             packed_group.z - packed_member * {params}.packed_depth); \
+             if (!{EVEN}) {{ if (packed_member >= {params}.packed_members) {{ return; }} }} \
              let packed_grid = vec3<u32>({}); \
              if (!{EVEN}) {{ if (any(packed_place >= packed_grid)) {{ return; }} }}",
             grid.join(", ")

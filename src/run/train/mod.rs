@@ -25,6 +25,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
+use crate::fault::is_no_room;
 use crate::run::machine::Machine;
 use crate::run::train::step_loop::Run;
 
@@ -48,10 +49,18 @@ pub fn train(
     let start = Instant::now();
     let tuning = options.tuning.clone().unwrap_or_else(|| machine.tuning());
     let window = options.streamed.map(|bytes| plan.window(bytes));
-    let built = plan.build_for(&tuning, window)?;
-    let engine = machine.clone().engine(built.program.clone());
-    let engine = engine.map_err(|error| memory::explain(error, plan, &tuning, window, &machine))?;
-    let mut run = Run::new(plan, built, engine, options, start)?;
+    let begun = |machine: &Machine| {
+        let built = plan.build_for(&tuning, window)?;
+        let engine = machine.clone().engine(built.program.clone());
+        let engine =
+            engine.map_err(|error| memory::explain(error, plan, &tuning, window, machine))?;
+        Run::new(plan, built, engine, options.clone(), start)
+    };
+    // Beside others there may be no room for its data.
+    let mut run = match begun(&machine) {
+        Err(error) if is_no_room(&error) => begun(&machine.alone())?,
+        run => run?,
+    };
     let ended = run.run(observer)?;
     run.outcome(ended, observer)
 }

@@ -1,23 +1,23 @@
-//! Kernels for many lanes give the bits that each lane has alone.
+//! Kernels for many members give the bits that each member has alone.
 //!
-//! The lanes are dispatches of the self-test with the same kernel and the same constants, from
+//! The members are dispatches of the self-test with the same kernel and the same constants, from
 //! programs of other sizes. Each runs alone with the text of its file, and all run together.
 
 use std::collections::BTreeMap;
 
 use tandem::device::Gpu;
 use tandem::device::adapter::Wish;
-use tandem::kernels::packed::{Access, Binding, EVEN, Lane, Packed, packed};
+use tandem::kernels::packed::{Access, Binding, EVEN, Member, Packed, packed};
 use tandem::kernels::params::Step;
 use tandem::kernels::signature::Signature;
 use tandem::kernels::{MIRROR_ROW, mirror_rows};
 use tandem::measure::doctor::{Case, all_cases, contents};
 use tandem::schedule::Buffer;
 
-/// What lies between the regions of lanes.
+/// What lies between the regions of members.
 const SENTINEL: u32 = 0x7a5a_5a5a;
 /// Lanes of a launch, one that does nothing aside.
-const LANES: usize = 4;
+const MEMBERS: usize = 4;
 
 /// A dispatch with the contents of its buffers.
 #[derive(Clone)]
@@ -245,10 +245,10 @@ fn together(
         let unit = if has_mirror(name) { MIRROR_ROW } else { 4 };
         all.resize(end.next_multiple_of(unit), SENTINEL);
     }
-    let lanes: Vec<Lane> = jobs
+    let members: Vec<Member> = jobs
         .iter()
         .zip(&begins)
-        .map(|(job, begins)| Lane {
+        .map(|(job, begins)| Member {
             grid: job.map_or([0, 1, 1], |j| j.grid),
             params: job.map_or(vec![SENTINEL; first.params.len()], |j| j.params.clone()),
             begins: packed.bindings.iter().map(|b| 4 * begins[base(&b.name)] as u64).collect(),
@@ -259,7 +259,7 @@ fn together(
                 .collect(),
         })
         .collect();
-    let (table, grid) = packed.table(&lanes).unwrap();
+    let (table, grid) = packed.table(&members).unwrap();
     let step = packed.step.as_ref().map(|step| {
         let mut words = vec![0u32; packed.step_bytes() / 4];
         for (record, job) in words.chunks_exact_mut(step.record_bytes / 4).zip(jobs) {
@@ -339,9 +339,9 @@ fn groups(cases: &[Case]) -> BTreeMap<(&'static str, String), Group> {
     groups
 }
 
-/// Up to [`LANES`] dispatches of a group with the contents of their buffers.
+/// Up to [`MEMBERS`] dispatches of a group with the contents of their buffers.
 fn jobs(cases: &[Case], places: &Places, signature: &Signature) -> Vec<Job> {
-    let by = places.len().div_ceil(LANES).max(1);
+    let by = places.len().div_ceil(MEMBERS).max(1);
     let job = |(c, s, d): &(usize, usize, usize)| {
         let case = &cases[*c];
         let dispatch = &case.built.program.schedules[*s].dispatches[*d];
@@ -363,12 +363,12 @@ fn jobs(cases: &[Case], places: &Places, signature: &Signature) -> Vec<Job> {
         }
     };
     let jobs: Vec<Job> = places.iter().step_by(by).map(job).collect();
-    // One dispatch alone is tried as two lanes of one size.
+    // One dispatch alone is tried as two members of one size.
     if jobs.len() == 1 { [jobs.clone(), jobs].concat() } else { jobs }
 }
 
 #[test]
-fn lanes_give_the_bits_that_they_have_alone() {
+fn members_give_the_bits_that_they_have_alone() {
     let gpu = Gpu::open(&Wish::default()).unwrap();
     let cases = all_cases(&gpu).unwrap();
     let device = open();
@@ -382,26 +382,26 @@ fn lanes_give_the_bits_that_they_have_alone() {
     assert!(largest.len() > 50, "{} kernels", largest.len());
     for (name, (constants, places)) in &largest {
         let kernel = tandem::kernels::by_name(name).unwrap();
-        let packed = packed(&kernel.module(), LANES + 1).unwrap();
+        let packed = packed(&kernel.module(), MEMBERS + 1).unwrap();
         let jobs = jobs(&cases, places, &Signature::of(kernel).unwrap());
         let old = device.pipeline(name, &kernel.module(), constants);
         let new = device.pipeline(name, &packed.source, constants);
         let even = [&constants[..], &[(EVEN, 1.0)]].concat();
         let even = device.pipeline(name, &packed.source, &even);
         let expected: Vec<_> = jobs.iter().map(|job| alone(&device, &old, &packed, job)).collect();
-        // One lane at the beginning of its buffers.
+        // One member at the beginning of its buffers.
         let one = together(&device, &even, &packed, &[Some(&jobs[0])], false);
-        assert!(one == expected[..1], "{name} {constants:?}: one lane");
-        // All lanes, with gaps, and with one that does nothing.
-        let mut lanes: Vec<Option<&Job>> = jobs.iter().map(Some).collect();
-        lanes.insert(1, None);
-        let all = together(&device, &new, &packed, &lanes, true);
+        assert!(one == expected[..1], "{name} {constants:?}: one member");
+        // All members, with gaps, and with one that does nothing.
+        let mut members: Vec<Option<&Job>> = jobs.iter().map(Some).collect();
+        members.insert(1, None);
+        let all = together(&device, &new, &packed, &members, true);
         for ((job, expected), found) in jobs.iter().zip(&expected).zip(&all) {
             assert!(found == expected, "{name} {constants:?}: {}", job.case);
         }
         // Lanes of one grid, none of which asks whether it is beyond it.
         for found in together(&device, &even, &packed, &[Some(&jobs[0]); 3], true) {
-            assert!(found == expected[0], "{name} {constants:?}: lanes of one grid");
+            assert!(found == expected[0], "{name} {constants:?}: members of one grid");
         }
     }
 }
