@@ -16,5 +16,5 @@ mod shared;
 mod warm;
 
 pub use gpu::{Gpu, RefusedMemory};
-pub use pack::{MOST as MOST_IN_PACK, Pack, engine};
+pub use pack::{MOST as MOST_IN_PACK, Member, Pack, engine};
 pub use session::Session;

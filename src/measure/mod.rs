@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod gemm;
 #[doc(hidden)]
 pub mod hooks;
+pub mod pack;
 pub mod precision;
 pub mod profile;
 pub mod step;

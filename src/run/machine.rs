@@ -91,8 +91,8 @@ impl Machine {
         Ok(Machine::Cpu(Processor { threads: Threads::new(wish.threads)?, reason }))
     }
 
-    /// How many runs it does best at a time: the processor one per thread, others one after the
-    /// other.
+    /// How many runs it does best at a time: the processor one per thread. For adapters
+    /// [`crate::measure::pack`] finds it out.
     pub fn runs_at_a_time(&self) -> usize {
         match self {
             Machine::Device(_) => 1,

@@ -101,7 +101,8 @@ fn train_arm(arm: &Arm, mut members: Members, call: &Call) -> Result<Option<Exit
     let is_left = |number: &usize| members.shown[*number].is_none();
     let mut left: VecDeque<usize> = (0..members.members.len()).filter(is_left).collect();
     let machine = call.machine(arm.config.train.precision)?;
-    let count = at_a_time(&arm.config, machine, call)?.min(left.len().max(1));
+    let (count, line) = at_a_time(&arm.config, machine, call, left.len())?;
+    line.map_or(Ok(()), |line| members.say(&line))?;
     let stopped = with_workers(call, machine, count, |mut workers| {
         let (mut exit, mut fault, mut broken) = (None, None, None);
         loop {

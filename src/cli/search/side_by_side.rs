@@ -84,8 +84,9 @@ pub(super) fn with_workers<K: Copy + Send, T: Send, R>(
     count: usize,
     decide: impl FnOnce(Workers<K, T>) -> Result<R>,
 ) -> Result<R> {
+    let machine = if count > 1 { machine.packing(count)? } else { machine.clone() };
     let jobs: Vec<RunJob> =
-        (0..count).map(|_| call.job_beside_others(machine)).collect::<Result<_>>()?;
+        (0..count).map(|_| call.job_beside_others(&machine)).collect::<Result<_>>()?;
     let (works, to_do) = channel::<Work<K, T>>();
     let (done, ended) = channel::<Ended<K, T>>();
     let (to_do, stops) = (Mutex::new(to_do), AtomicBool::new(false));

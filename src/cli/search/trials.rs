@@ -15,6 +15,7 @@ use crate::config::{Config, Search, SearchMethod, Select};
 use crate::data::load::route;
 use crate::data::store::budget::MemoryBudget;
 use crate::fault::{Exit, Fault, exit_of};
+use crate::measure::pack::{Pace, best, paces};
 use crate::replace::replace;
 use crate::run::directory::RunDirectory;
 use crate::run::directory::data_hashes::{Difference, difference};
@@ -244,10 +245,8 @@ impl<'c> Searching<'c> {
             ))?;
         }
         self.journal.machine = name;
-        let count = at_a_time(&self.config, machine, call)?;
-        if count > 1 {
-            self.say(&format!("{count} trials at a time, each on a thread of its own"))?;
-        }
+        let (count, line) = at_a_time(&self.config, machine, call, self.trials())?;
+        line.map_or(Ok(()), |line| self.say(&line))?;
         let stopped = with_workers(call, machine, count, |workers| self.decide(workers))?;
         self.journal.seconds = self.seconds();
         self.save()?;
@@ -478,13 +477,41 @@ fn course_settings(search: &Search, settled: &Settled, journal: &Journal) -> Set
     Settings { method, trials, fixed, workers, seed: search.seed, eta: search.eta, shares }
 }
 
-/// How many runs train at a time: as many as the machine does best, and as fit into half of the
-/// memory, the rows of the data once for each.
-pub(super) fn at_a_time(config: &Config, machine: &Machine, call: &Call) -> Result<usize> {
+/// How many of `runs` runs train at a time, with a line for the user where that is more than one,
+/// or was measured: as many as the machine does best, and as fit into half of the memory, the rows
+/// of the data once for each.
+pub(super) fn at_a_time(
+    config: &Config,
+    machine: &Machine,
+    call: &Call,
+    runs: usize,
+) -> Result<(usize, Option<String>)> {
     let plan = Plan::new(config.clone(), call.parts(config)?)?;
     let bytes = plan.data_bytes() + OF_RUN;
     let fits = usize::try_from(MemoryBudget::of_machine().0 / bytes).unwrap_or(usize::MAX);
-    Ok(machine.runs_at_a_time().min(fits).max(1))
+    let most = fits.min(runs).max(1);
+    if let Machine::Device(gpu) = machine {
+        if most == 1 {
+            return Ok((1, None));
+        }
+        let paces = paces(gpu, &plan, most)?;
+        let count = best(&paces);
+        return Ok((count, Some(in_words(count, &paces))));
+    }
+    let count = machine.runs_at_a_time().min(most);
+    let line = format!("{count} runs at a time, each on a thread of its own");
+    Ok((count, (count > 1).then_some(line)))
+}
+
+/// What was measured, and what follows from it.
+fn in_words(count: usize, paces: &[Pace]) -> String {
+    let speed = |pace: &Pace| format!("{:.0} with {}", pace.steps_per_second, pace.runs);
+    let speeds: Vec<String> = paces.iter().map(speed).collect();
+    let what = match count {
+        1 => "one run after the other".to_owned(),
+        _ => format!("{count} runs at a time, in the same dispatches"),
+    };
+    format!("{what}: steps per second, all runs together, {}", speeds.join(", "))
 }
 
 /// What a job has shown. Trials of different preferences are ordered by all `objectives` alike.

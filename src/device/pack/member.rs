@@ -14,7 +14,7 @@ use crate::schedule::{
 
 /// The engine of a member.
 #[derive(Debug)]
-pub(super) struct Member {
+pub struct Member {
     number: u64,
     program: Arc<Program>,
     commands: Sender<Command>,

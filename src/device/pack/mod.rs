@@ -25,7 +25,8 @@ use super::session::Session;
 use crate::fault::{Exit, Fault};
 use crate::schedule::{Buffer, Engine, Program, Slice, StepResult, Work};
 use driver::Driver;
-use member::Member;
+
+pub use member::Member;
 
 /// The largest number of members: their records fit into the tables of all kernels.
 pub const MOST: usize = 64;
@@ -94,8 +95,15 @@ impl Pack {
         Ok(Arc::new(Pack { commands }))
     }
 
-    /// The engine of a member with a program; `None` where there is no room for it.
-    fn join(&self, program: Program) -> Result<Option<Member>> {
+    /// The engine of a member with a program on the device of the pack; `None` where there is no
+    /// room for it, or where it cannot be packed.
+    ///
+    /// # Errors
+    /// A device that is lost; a kernel that cannot be rewritten.
+    pub fn join(&self, gpu: &Gpu, program: Program) -> Result<Option<Member>> {
+        if !kind::can_be_packed(gpu, &program) {
+            return Ok(None);
+        }
         let (program, (landed, results)) = (Arc::new(program), channel());
         let (reply, answer) = channel();
         let join = Command::Join { program: Arc::clone(&program), landed, reply };
@@ -118,8 +126,7 @@ fn ended() -> Fault {
 /// As [`Session::new`].
 pub fn engine(gpu: Gpu, program: Program) -> Result<Box<dyn Engine>> {
     if let Some(pack) = gpu.pack.clone()
-        && kind::can_be_packed(&gpu, &program)
-        && let Some(member) = pack.join(program.clone())?
+        && let Some(member) = pack.join(&gpu, program.clone())?
     {
         return Ok(Box::new(member));
     }
