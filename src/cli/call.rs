@@ -140,12 +140,8 @@ impl<'a> Call<'a> {
     /// The console as a listener.
     pub(super) fn front(&self) -> Front<'_> {
         let told = self.search.as_ref().map(|search| &search.lines);
-        Front { console: self.console, signals: self.signals, bar: None, has_bar: true, told }
-    }
-
-    /// The console as the listener of one of several runs at a time: it has no bar.
-    pub(super) fn front_beside_others(&self) -> Front<'_> {
-        Front { has_bar: false, ..self.front() }
+        let (console, signals) = (self.console, self.signals);
+        Front { console, signals, bar: None, beside: None, told, stops: None }
     }
 
     /// The machine, opened when it is first wanted.
@@ -155,17 +151,13 @@ impl<'a> Call<'a> {
 
     /// Begins a run.
     pub(super) fn begin(&self, config: Config, place: Place) -> Result<Done> {
-        self.begin_with(config, place, None)
+        self.signals.keep(false);
+        self.run_for(&self.job, config, place, None, &mut self.front())
     }
 
-    /// Begins a run, with initial parameters unless they follow from the flags or the seed.
-    pub(super) fn begin_with(
-        &self,
-        config: Config,
-        place: Place,
-        initial: Option<Initial>,
-    ) -> Result<Done> {
-        self.run(config, place, initial, false)
+    /// The job of runs that have the machine for themselves.
+    pub(super) fn job(&self) -> &Job {
+        &self.job
     }
 
     /// The device that was asked for.
@@ -181,53 +173,38 @@ impl<'a> Call<'a> {
         [device, backend, no_report].into_iter().flatten().collect()
     }
 
-    /// A job for one of several runs at a time.
-    pub(super) fn job_beside_others(&self, machine: &Machine) -> Result<Job> {
-        self.job.beside_others(machine)
+    /// Goes on with a run. It holds its directory already, so that a signal while data is read
+    /// does not end the program at once.
+    pub(super) fn resume(&self, config: Config, place: Place) -> Result<Done> {
+        self.signals.keep(true);
+        self.run_for(&self.job, config, place, None, &mut self.front())
     }
 
-    /// Begins a run, or goes on with one, by a job of its own, and tells another listener of it.
+    /// Begins a run, or goes on with one, by a job, and tells a listener of it; with initial
+    /// parameters unless they follow from the flags or the seed.
     pub(super) fn run_for(
         &self,
         job: &Job,
         config: Config,
         place: Place,
-        listener: &mut dyn Listener,
-    ) -> Result<Done> {
-        let parts = self.parts(&config)?;
-        self.signals.keep(true);
-        job.run(config, parts, place, None, listener)
-    }
-
-    /// Goes on with a run. It holds its directory already, so that a signal while data is read
-    /// does not end the program at once.
-    pub(super) fn resume(&self, config: Config, place: Place) -> Result<Done> {
-        self.run(config, place, None, true)
-    }
-
-    fn run(
-        &self,
-        config: Config,
-        place: Place,
         initial: Option<Initial>,
-        holds: bool,
+        listener: &mut dyn Listener,
     ) -> Result<Done> {
         let (args, console) = (self.args, self.console);
         if args.importance && config.data.sentences.is_some() {
             return Err(importance::of_tokens("data.train").into());
         }
         let begun = std::time::Instant::now();
-        self.signals.keep(holds);
         let parts = self.parts(&config)?;
         self.signals.keep(true);
-        console.detail(&format!("data read in {:.2} s", begun.elapsed().as_secs_f64()));
+        listener.detail(&format!("data read in {:.2} s", begun.elapsed().as_secs_f64()));
         let from_model = |plan: &Plan| match &args.init_from {
             Some(path) => from_flags(&args.weights().load(path, console)?, plan, args.init_part),
             None => plan.initial(),
         };
         let own = args.init_from.as_ref().map(|_| &from_model as &dyn Fn(&Plan) -> _);
         let initial = initial.or(own);
-        self.job.run(config, parts, place, initial, &mut self.front())
+        job.run(config, parts, place, initial, listener)
     }
 
     /// Writes the page of a run, unless that is not wanted.
@@ -283,9 +260,29 @@ pub(super) struct Front<'a> {
     console: &'a Console,
     signals: &'a Signals,
     bar: Option<ProgressBar>,
-    has_bar: bool,
+    /// What begins the lines of a run beside which others run; it has no bar.
+    beside: Option<String>,
     /// Lines that earlier runs of a search have told.
     told: Option<&'a Mutex<BTreeSet<String>>>,
+    /// True once runs are to stop.
+    stops: Option<&'a AtomicBool>,
+}
+
+impl<'a> Front<'a> {
+    /// The console for a run beside which others run; each of its lines begins with `label`.
+    pub(super) fn beside_others(self, label: &str) -> Front<'a> {
+        let begin = if label.is_empty() { String::new() } else { format!("{label}: ") };
+        Front { beside: Some(begin), ..self }
+    }
+
+    /// The console for a run that stops once `stops` is true.
+    pub(super) fn stopped_by(self, stops: &'a AtomicBool) -> Front<'a> {
+        Front { stops: Some(stops), ..self }
+    }
+
+    fn line(&self, line: &str) -> String {
+        format!("{}{line}", self.beside.as_deref().unwrap_or_default())
+    }
 }
 
 impl Listener for Front<'_> {
@@ -294,7 +291,7 @@ impl Listener for Front<'_> {
     }
 
     fn begin(&mut self, steps: u64, total: u64) {
-        if !self.has_bar {
+        if self.beside.is_some() {
             return;
         }
         let bar = self.bar.get_or_insert_with(|| self.console.bar(total));
@@ -310,10 +307,12 @@ impl Listener for Front<'_> {
     }
 
     fn figures(&mut self, line: &str) {
-        if self.told.is_some() {
-            self.console.detail(line);
-        } else if self.console.progress() == Progress::Plain {
-            self.console.note(line);
+        let line = self.line(line);
+        match self.console.progress() {
+            _ if self.told.is_some() => self.console.detail(&line),
+            Progress::Plain => self.console.note(&line),
+            Progress::Bar if self.beside.is_some() => self.console.note(&line),
+            _ => {}
         }
     }
 
@@ -323,12 +322,12 @@ impl Listener for Front<'_> {
         }
         match &self.bar {
             Some(bar) => bar.suspend(|| self.console.note(line)),
-            None => self.console.note(line),
+            None => self.console.note(&self.line(line)),
         }
     }
 
     fn detail(&mut self, line: &str) {
-        self.console.detail(line);
+        self.console.detail(&self.line(line));
     }
 
     fn end(&mut self) {
@@ -336,6 +335,7 @@ impl Listener for Front<'_> {
     }
 
     fn stop(&mut self) -> bool {
-        self.signals.arrived().is_some()
+        let stops = self.stops.is_some_and(|stops| stops.load(Ordering::Relaxed));
+        stops || self.signals.arrived().is_some()
     }
 }

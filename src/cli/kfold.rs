@@ -116,7 +116,7 @@ impl<'c> Run<'c> {
 
     /// All folds that have not ended, then what they have in common.
     fn run(&mut self) -> Result<Option<Exit>> {
-        if let Some(exit) = self.members.train(tested)? {
+        if let Some(exit) = self.members.train(|done, _| tested(done), |_| false)? {
             return Ok(Some(exit));
         }
         let predictions = self.predictions()?;

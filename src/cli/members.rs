@@ -1,6 +1,7 @@
 //! Several runs of one command, each in a directory of its own within that of the whole: folds,
 //! repeats, what is compared. A member that has ended is kept when the whole goes on.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::call::{Call, overrides};
+use super::side_by_side::{AtATime, Worker, Workers, at_a_time, with_workers};
 use crate::config::{Config, KeepBest, write};
 use crate::fault::{Exit, Fault};
 use crate::replace::replace;
@@ -44,8 +46,8 @@ pub(super) struct Whole {
     pub(super) summary: &'static str,
     /// What that file begins with.
     pub(super) head: Value,
-    /// The command that goes on with the whole, before its path.
-    pub(super) go_on: &'static str,
+    /// The command that goes on with the whole, before its path; `None` = another one says that.
+    pub(super) go_on: Option<&'static str>,
 }
 
 impl Whole {
@@ -53,7 +55,13 @@ impl Whole {
     pub(super) fn of(group: Group, count: usize) -> Whole {
         let (word, words) = (group.word(), group.words());
         let (settings, summary) = (group.settings(), group.summary());
-        Whole { word, settings, summary, head: json!({words: count}), go_on: "train --resume" }
+        Whole {
+            word,
+            settings,
+            summary,
+            head: json!({words: count}),
+            go_on: Some("train --resume"),
+        }
     }
 }
 
@@ -65,6 +73,8 @@ pub(super) struct Members<'c> {
     pub(super) members: Vec<Member>,
     /// What each member has shown, once it has ended.
     pub(super) shown: Vec<Option<Value>>,
+    /// Settings that are laid over those of a member that goes on.
+    pub(super) overrides: Vec<String>,
 }
 
 impl<'c> Members<'c> {
@@ -75,7 +85,8 @@ impl<'c> Members<'c> {
         members: Vec<Member>,
     ) -> Members<'c> {
         let shown = vec![None; members.len()];
-        Members { call, parent, whole, members, shown }
+        let overrides = overrides(call.args);
+        Members { call, parent, whole, members, shown, overrides }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -114,71 +125,100 @@ impl<'c> Members<'c> {
         Ok(())
     }
 
-    /// Trains all members that have not ended; the exit if a signal stopped one. `show` says what a
-    /// member has shown.
-    pub(super) fn train(&mut self, show: impl Fn(&Done) -> Value) -> Result<Option<Exit>> {
-        for number in 0..self.members.len() {
-            let label = self.members[number].label.clone();
-            if self.shown[number].is_some() {
-                self.say(&format!("{label} has ended: it is kept"))?;
-                continue;
-            }
-            let stopped = match self.call.signals.arrived() {
-                // One that arrived when the member before had been trained.
-                Some(exit) => Some(exit),
-                None => self.train_one(number, &show)?,
-            };
-            if let Some(exit) = stopped {
-                let (go_on, path) = (self.whole.go_on, self.path().display().to_string());
-                let line =
-                    format!("stopped by a signal in {label}; go on with: tandem {go_on} {path}");
-                self.say(&line)?;
-                return Ok(Some(exit));
-            }
+    /// Trains all members that have not ended, as many at a time as the machine does best; the exit
+    /// if a signal stopped one. `show` says what a member has shown, given whether others were
+    /// trained beside it. Where one fails by an error for which `spares` is true, the others are
+    /// trained all the same.
+    ///
+    /// # Errors
+    /// The first error of a member that spares no other, else the first error.
+    pub(super) fn train(
+        &mut self,
+        show: impl Fn(&Done, bool) -> Value,
+        spares: fn(&anyhow::Error) -> bool,
+    ) -> Result<Option<Exit>> {
+        let (ended, left): (Vec<usize>, Vec<usize>) =
+            (0..self.members.len()).partition(|number| self.shown[*number].is_some());
+        let mut left = VecDeque::from(left);
+        for number in ended {
+            self.say(&format!("{} has ended: it is kept", self.members[number].label))?;
         }
-        Ok(None)
+        let Some(first) = left.front() else { return Ok(None) };
+        let (call, config) = (self.call, self.members[*first].config.clone());
+        let machine = call.machine(config.train.precision)?;
+        let AtATime { count, line } = at_a_time(&config, machine, call, left.len())?;
+        line.map_or(Ok(()), |line| self.say(&line))?;
+        let hashes = self.hashes();
+        let train = |worker: &Worker, work: Work| trained(worker, work);
+        let decide = |mut workers: Workers<usize, Work, Done>| {
+            let (mut exit, mut fault, mut broken) = (None, None, None);
+            let mut stopped: Vec<usize> = Vec::new();
+            loop {
+                while workers.is_free() && exit.is_none() && fault.is_none() {
+                    // One that arrived when the member before had been trained.
+                    exit = call.signals.arrived();
+                    let Some(number) = left.front().copied() else { break };
+                    if exit.is_some() {
+                        stopped.push(number);
+                        break;
+                    }
+                    left.pop_front();
+                    self.say(&self.members[number].label.clone())?;
+                    workers.begin(number, self.work(number, hashes.clone().or(self.hashes())));
+                }
+                match workers.next() {
+                    None => break,
+                    Some((number, Ok(Some(done)))) => {
+                        let own = &done.plan.parts.hashes;
+                        let same = check_hashes(self.whole.word, own, self.hashes().as_ref());
+                        self.shown[number] = Some(show(&done, count > 1));
+                        if let Err(error) = same.and_then(|()| self.save(json!({}))) {
+                            workers.stop();
+                            fault.get_or_insert(error);
+                        }
+                    }
+                    Some((number, Ok(None))) => {
+                        stopped.push(number);
+                        exit = call.signals.arrived().or(exit);
+                    }
+                    Some((_, Err(error))) if spares(&error) => {
+                        broken.get_or_insert(error);
+                    }
+                    Some((_, Err(error))) => {
+                        workers.stop();
+                        fault.get_or_insert(error);
+                    }
+                }
+            }
+            match (fault, exit, broken) {
+                (Some(error), ..) | (None, None, Some(error)) => Err(error),
+                (None, exit, _) => Ok((exit, stopped.into_iter().min())),
+            }
+        };
+        let (exit, stopped) = with_workers(call, machine, count, train, decide)?;
+        if let (Some(_), Some(number), Some(go_on)) = (exit, stopped, self.whole.go_on) {
+            let (label, path) = (&self.members[number].label, self.path().display());
+            self.say(&format!(
+                "stopped by a signal in {label}; go on with: tandem {go_on} {path}"
+            ))?;
+        }
+        Ok(exit)
     }
 
-    /// Trains a member, or what is left of it; the exit of one that a signal stopped.
-    fn train_one(&mut self, number: usize, show: impl Fn(&Done) -> Value) -> Result<Option<Exit>> {
-        let (call, out) = (self.call, self.directory(number));
-        let line = self.members[number].label.clone();
-        self.say(&line)?;
-        // A member without a checkpoint begins anew, with the weights that it began with.
-        let is_begun =
-            out.join("config.toml").is_file() && !list(&out.join("checkpoints")).is_empty();
-        let done = if is_begun {
-            // The seed is the member's own, whatever a flag says of the whole.
-            let seed = format!("train.seed={}", self.members[number].config.train.seed);
-            let own: Vec<String> = overrides(call.args).into_iter().chain([seed]).collect();
-            let (config, place) = Place::resume(&out, &own, &mut call.front())?;
-            call.resume(config, place)?
-        } else {
-            if out.exists() {
-                fs::remove_dir_all(&out)
-                    .map_err(|e| Fault::new(Exit::CantCreate, format!("{}: {e}", out.display())))?;
-            }
-            let member = &self.members[number];
-            let config = member.config.clone();
-            let (word, hashes) = (self.whole.word, self.hashes());
-            let begin = |plan: &Plan| {
-                check_hashes(word, &plan.parts.hashes, hashes.as_ref())?;
-                RunDirectory::create(Some(&out), "member")
-            };
-            let initial = member.initial.map(|initial| {
-                let config = config.clone();
-                move |plan: &Plan| initial(&config, plan)
-            });
-            let initial = initial.as_ref().map(|initial| initial as &dyn Fn(&Plan) -> _);
-            call.begin_with(config, Place::made_by(begin), initial)?
-        };
-        call.report(&done)?;
-        if let Some(exit) = call.stopped(&done) {
-            return Ok(Some(exit));
+    /// What is to be done for a member.
+    fn work(&self, number: usize, hashes: Option<Vec<String>>) -> Work {
+        let Member { label, config, initial, .. } = &self.members[number];
+        // The seed is the member's own, whatever a flag says of the whole.
+        let seed = format!("train.seed={}", config.train.seed);
+        Work {
+            label: label.clone(),
+            out: self.directory(number),
+            config: config.clone(),
+            initial: *initial,
+            overrides: self.overrides.iter().cloned().chain([seed]).collect(),
+            word: self.whole.word,
+            hashes,
         }
-        self.shown[number] = Some(show(&done));
-        self.save(json!({}))?;
-        Ok(None)
     }
 
     /// Writes what ended members have shown, and more at the end.
@@ -221,6 +261,50 @@ impl<'c> Members<'c> {
         }
         Ok(found)
     }
+}
+
+/// A member that is to be trained.
+struct Work {
+    label: String,
+    out: PathBuf,
+    config: Config,
+    initial: Option<InitialOf>,
+    /// Settings that are laid over its own where it goes on.
+    overrides: Vec<String>,
+    /// What members are called.
+    word: &'static str,
+    /// Hashes of the data that others were trained on.
+    hashes: Option<Vec<String>>,
+}
+
+/// Trains a member, or what is left of it; `None` if it was stopped before its end.
+fn trained(worker: &Worker, work: Work) -> Result<Option<Done>> {
+    let Work { label, out, config, initial, overrides, word, hashes } = work;
+    let (call, job) = (worker.call, worker.job);
+    let mut front = worker.front(&label);
+    // A member without a checkpoint begins anew, with the weights that it began with.
+    let is_begun = out.join("config.toml").is_file() && !list(&out.join("checkpoints")).is_empty();
+    let done = if is_begun {
+        let (config, place) = Place::resume(&out, &overrides, &mut front)?;
+        call.run_for(job, config, place, None, &mut front)?
+    } else {
+        if out.exists() {
+            fs::remove_dir_all(&out)
+                .map_err(|e| Fault::new(Exit::CantCreate, format!("{}: {e}", out.display())))?;
+        }
+        let begin = |plan: &Plan| {
+            check_hashes(word, &plan.parts.hashes, hashes.as_ref())?;
+            RunDirectory::create(Some(&out), "member")
+        };
+        let initial = initial.map(|initial| {
+            let config = config.clone();
+            move |plan: &Plan| initial(&config, plan)
+        });
+        let initial = initial.as_ref().map(|initial| initial as &dyn Fn(&Plan) -> _);
+        call.run_for(job, config.clone(), Place::made_by(begin), initial, &mut front)?
+    };
+    call.report(&done)?;
+    Ok(call.stopped(&done).is_none().then_some(done))
 }
 
 /// The figures of each task on the test part, by its name; empty without a test part. A task

@@ -19,6 +19,7 @@ mod result;
 mod search;
 mod sentences;
 mod shell;
+mod side_by_side;
 mod signals;
 mod step_args;
 mod summary;

@@ -54,6 +54,9 @@ pub(super) fn within<'c>(
         false => RunDirectory::create(Some(path), "repeats")?,
     };
     let mut members = members(config, parent, count, call);
+    // The search says how it goes on, and its settings are all that there are.
+    members.whole.go_on = None;
+    members.overrides.clear();
     if let Some(fault) = members.other_settings()?.into_iter().next() {
         return Err(fault.into());
     }
@@ -69,10 +72,21 @@ pub(super) fn within<'c>(
     Ok(members)
 }
 
-/// Writes what all networks have in common.
-pub(super) fn sum_up(members: &Members) -> Result<()> {
-    let tasks = Summary::of(&members.shown).json("repeats");
-    members.save(json!({"tasks": tasks}))
+/// Trains them, or what is left, and writes what they have in common; the exit if a signal stopped
+/// one. Where one fails by an error for which `spares` is true, the others are trained all the same.
+///
+/// # Errors
+/// The first error of a network.
+pub(super) fn train_within(
+    mut members: Members,
+    spares: fn(&anyhow::Error) -> bool,
+) -> Result<Option<Exit>> {
+    let stopped = members.train(|done, _| shown(done), spares)?;
+    if stopped.is_none() {
+        let tasks = Summary::of(&members.shown).json("repeats");
+        members.save(json!({"tasks": tasks}))?;
+    }
+    Ok(stopped)
 }
 
 /// Goes on with such a run: networks that were trained are kept, the one under way goes on, the
@@ -142,7 +156,7 @@ pub(super) fn shown(done: &Done) -> Value {
 
 /// All repeats that have not ended, then what they have in common.
 fn run(mut members: Members) -> Result<Option<Exit>> {
-    if let Some(exit) = members.train(shown)? {
+    if let Some(exit) = members.train(|done, _| shown(done), |_| false)? {
         return Ok(Some(exit));
     }
     let summary = Summary::of(&members.shown);

@@ -3,9 +3,9 @@
 
 mod confirm;
 mod frozen;
+mod job;
 mod outcome;
 mod page;
-mod side_by_side;
 mod trials;
 
 use std::path::PathBuf;

@@ -16,7 +16,7 @@ const WIDTH: usize = 7;
 /// A plan of two tasks with equal heads. All plans have the same rows.
 fn plan(tables: &str) -> Plan {
     let text = format!(
-        "[task.a]\nlayers = [6]\n[task.b]\nlayers = [6]\n[train]\nepochs = 3\nbatch_size = 48\n\
+        "[task.a]\nlayers = [6]\n[task.b]\nlayers = [6]\n[train]\nepochs = 4\nbatch_size = 48\n\
          log_every = \"1s\"\n{tables}"
     );
     let config = config(&text);
@@ -109,7 +109,8 @@ fn many() -> Vec<Plan> {
     (0..20)
         .map(|i| {
             let dropout = [0.0, 0.2, 0.4][i % 3];
-            let (rate, strength) = (1e-3 * (1 + i) as f64, 0.05 * (1 + i % 5) as f64);
+            let rate = if i % 4 == 1 { 0.5 } else { 1e-3 * (1 + i) as f64 };
+            let strength = 0.05 * (1 + i % 5) as f64;
             let patience = if i % 4 == 1 { "patience = 1\n" } else { "" };
             plan(&format!(
                 "seed = {i}\n{patience}[optimizer]\nlearning_rate = {rate}\nclip_norm = {}\n\
@@ -135,4 +136,97 @@ fn members_have_the_bits_that_they_have_alone() {
         stopped += usize::from(facts.2 < plan.total_steps);
     }
     assert!(stopped > 0, "no run stopped early");
+}
+
+#[test]
+fn a_run_goes_on_beside_others_from_a_checkpoint_of_a_run_alone() {
+    let plans = many();
+    let whole: Vec<Facts> = plans.iter().take(4).map(|p| alone(p, &Options::default()).0).collect();
+    let first: Vec<(Plan, Options)> = plans
+        .iter()
+        .take(4)
+        .map(|plan| {
+            let until = Some(plan.steps_per_epoch + 3);
+            (plan.clone(), Options { until, ..Options::default() })
+        })
+        .collect();
+    // Two were alone, and two beside each other; then all are together.
+    let mut before: Vec<Told> = first[..2].iter().map(|(p, o)| alone(p, o).1).collect();
+    before.extend(together(&first[2..], 2).into_iter().map(|(_, told)| told));
+    let rest: Vec<(Plan, Options)> = plans
+        .iter()
+        .zip(&before)
+        .map(|(plan, told)| {
+            let resume = told.snapshots.last().map(|snapshot| (**snapshot).clone());
+            assert!(resume.as_ref().is_some_and(|s| s.steps > 0), "no checkpoint");
+            (plan.clone(), Options { resume, ..Options::default() })
+        })
+        .collect();
+    for (i, (whole, (found, _))) in whole.iter().zip(together(&rest, 4)).enumerate() {
+        assert!(whole.0 == found.0 && whole.1 == found.1, "run {i}");
+        assert_eq!((whole.2, whole.3), (found.2, found.3), "run {i}");
+    }
+}
+
+/// Runs of other dispatches, and with more members than seats.
+#[test]
+fn runs_of_several_kinds_share_a_pack() {
+    let tables = [
+        "[trunk]\nlayers = [16]\n",
+        "[trunk]\nlayers = [16, 8]\n",
+        "[trunk]\nlayers = [16]\nactivation = \"tanh\"\n",
+        "[architecture]\nkind = \"mmoe\"\nexperts = 3\n[trunk]\nlayers = [12]\n",
+        "[balance]\nmethod = \"pcgrad\"\n[trunk]\nlayers = [16]\n",
+        "[optimizer]\nkind = \"sgd\"\nlearning_rate = 1e-2\n[trunk]\nlayers = [16]\n",
+    ];
+    let plans: Vec<(Plan, Options)> = (0..12)
+        .map(|i| (plan(&format!("seed = {i}\n{}", tables[i % 6])), Options::default()))
+        .collect();
+    let found = together(&plans, 5);
+    for (i, ((plan, options), (facts, _))) in plans.iter().zip(&found).enumerate() {
+        let (expected, _) = alone(plan, options);
+        assert!(*facts == expected, "run {i}: {:?}\n{:?}", facts.4, expected.4);
+    }
+}
+
+/// A value that is not finite ends one run and no other, also where it goes back or skips a step.
+#[test]
+fn a_broken_run_does_not_touch_the_others() {
+    let with = |more: &str, rate: &str| {
+        plan(&format!("{more}[optimizer]\nlearning_rate = {rate}\n[trunk]\nlayers = [16]\n"))
+    };
+    let plans: Vec<(Plan, Options)> = [
+        with("", "1e-2"),
+        with("on_nan = \"stop\"\n", "1e30"),
+        with("on_nan = \"skip\"\n", "1e30"),
+        with("on_nan = \"rollback\"\n", "1e30"),
+        with("seed = 4\n", "1e-3"),
+    ]
+    .map(|plan| (plan, Options::default()))
+    .into();
+    let found = together(&plans, 5);
+    for (i, ((plan, options), (facts, _))) in plans.iter().zip(&found).enumerate() {
+        let (expected, _) = alone(plan, options);
+        assert!(*facts == expected, "run {i}: {:?}\n{:?}", facts.4, expected.4);
+    }
+}
+
+/// Data and tables that fit once are shared; where other data finds no room, its run is alone.
+#[test]
+fn what_finds_no_room_runs_alone() {
+    let plans: Vec<(Plan, Options)> =
+        many().into_iter().take(3).map(|plan| (plan, Options::default())).collect();
+    let machine = Machine::Device(Box::new(gpu().clone())).packing(1).unwrap();
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = plans
+            .iter()
+            .map(|(plan, options)| {
+                let machine = machine.clone();
+                scope.spawn(move || run(plan, machine, options.clone()).0)
+            })
+            .collect();
+        for ((plan, options), found) in plans.iter().zip(runs) {
+            assert!(found.join().unwrap() == alone(plan, options).0);
+        }
+    });
 }

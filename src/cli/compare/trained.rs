@@ -200,7 +200,7 @@ fn members<'c>(
         settings: SETTINGS,
         summary: SUMMARY,
         head,
-        go_on: "compare --resume",
+        go_on: Some("compare --resume"),
     };
     Members::new(call, parent, whole, all)
 }
@@ -219,19 +219,20 @@ fn is_cached(call: &Call) -> bool {
     call.args.data_cache == DataCache::On
 }
 
-/// The figures of a trained network that the summary keeps.
-fn shown(done: &Done) -> Value {
+/// The figures of a trained network that the summary keeps. The time of one that was trained beside
+/// others is not its own.
+fn shown(done: &Done, is_beside: bool) -> Value {
     let outcome = &done.outcome;
     json!({
         "steps": outcome.steps,
         "best_epoch": outcome.best_epoch,
-        "seconds": outcome.seconds,
+        "seconds": (!is_beside).then_some(outcome.seconds),
     })
 }
 
 /// Trains what is left, and compares.
 fn run(mut members: Members, config: &Config, layout: &Layout) -> Result<Option<Exit>> {
-    if let Some(exit) = members.train(shown)? {
+    if let Some(exit) = members.train(shown, |_| false)? {
         return Ok(Some(exit));
     }
     let call = members.call;

@@ -1,16 +1,12 @@
 //! The best settings once more, from other seeds than the one that picked them, beside the settings
 //! as they stand and beside λ = 0.
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use serde_json::json;
 
-use super::side_by_side::{Work, with_workers};
-use super::trials::{Searching, at_a_time, is_of_trial};
+use super::trials::{Searching, is_of_trial};
 use crate::cli::call::Call;
-use crate::cli::members::Members;
 use crate::cli::repeats;
 use crate::config::Config;
 use crate::fault::Exit;
@@ -75,7 +71,7 @@ pub(super) fn train_arms(
     let mut failed = Vec::new();
     for arm in std::mem::take(arms) {
         let members = repeats::within(&arm.path, &arm.name, &arm.config, seeds, call)?;
-        match train_arm(&arm, members, call) {
+        match repeats::train_within(members, is_of_trial) {
             Ok(None) => arms.push(arm),
             Ok(Some(exit)) => {
                 let flags = call.flags_of_machine();
@@ -92,58 +88,4 @@ pub(super) fn train_arms(
         }
     }
     Ok((None, failed))
-}
-
-/// Trains settings from several seeds, or what is left of that, as many runs at a time as the
-/// machine does best; the exit if a signal stopped one. Where one fails because of its settings the
-/// others are trained all the same.
-fn train_arm(arm: &Arm, mut members: Members, call: &Call) -> Result<Option<Exit>> {
-    let is_left = |number: &usize| members.shown[*number].is_none();
-    let mut left: VecDeque<usize> = (0..members.members.len()).filter(is_left).collect();
-    let machine = call.machine(arm.config.train.precision)?;
-    let (count, line) = at_a_time(&arm.config, machine, call, left.len())?;
-    line.map_or(Ok(()), |line| members.say(&line))?;
-    let stopped = with_workers(call, machine, count, |mut workers| {
-        let (mut exit, mut fault, mut broken) = (None, None, None);
-        loop {
-            while workers.is_free() && exit.is_none() && fault.is_none() {
-                exit = call.signals.arrived();
-                let Some(number) = left.pop_front().filter(|_| exit.is_none()) else { break };
-                members.say(&members.members[number].label.clone())?;
-                workers.begin(Work {
-                    key: number,
-                    config: members.members[number].config.clone(),
-                    out: members.directory(number),
-                    share: 1.0,
-                    show: Box::new(|done, _| Ok(repeats::shown(done))),
-                });
-            }
-            match workers.next() {
-                None => break,
-                Some((number, Ok(Some(shown)))) => {
-                    members.shown[number] = Some(shown);
-                    if let Err(error) = members.save(json!({})) {
-                        workers.stop();
-                        fault.get_or_insert(error);
-                    }
-                }
-                Some((_, Ok(None))) => exit = call.signals.arrived().or(exit),
-                Some((_, Err(error))) if is_of_trial(&error) => {
-                    broken.get_or_insert(error);
-                }
-                Some((_, Err(error))) => {
-                    workers.stop();
-                    fault.get_or_insert(error);
-                }
-            }
-        }
-        match (fault, exit, broken) {
-            (Some(error), ..) | (None, None, Some(error)) => Err(error),
-            (None, exit, _) => Ok(exit),
-        }
-    })?;
-    if stopped.is_none() {
-        repeats::sum_up(&members)?;
-    }
-    Ok(stopped)
 }

@@ -8,19 +8,17 @@ use std::time::Instant;
 use anyhow::Result;
 use serde_json::Value;
 
-use super::side_by_side::{Work, Workers, with_workers};
+use super::job::{Work, trained};
 use crate::cli::call::Call;
 use crate::cli::repeats::check_seed;
+use crate::cli::side_by_side::{AtATime, Workers, at_a_time, with_workers};
 use crate::config::{Config, Search, SearchMethod, Select};
 use crate::data::load::route;
-use crate::data::store::budget::MemoryBudget;
 use crate::fault::{Exit, Fault, exit_of};
-use crate::measure::pack::{Pace, best, paces};
 use crate::replace::replace;
 use crate::run::directory::RunDirectory;
 use crate::run::directory::data_hashes::{Difference, difference};
 use crate::run::job::Done;
-use crate::run::machine::Machine;
 use crate::run::search::base::{Base, Trial};
 use crate::run::search::journal::{FILE, Journal, SETTINGS, Told, hash};
 use crate::run::search::preference::{figures, overrides, preferences, turned};
@@ -28,9 +26,6 @@ use crate::run::search::scores::{scored, shares};
 use crate::run::search::settle::{Settled, settle};
 use crate::run::train::Plan;
 use crate::search::course::{Course, Job, Method, Settings};
-
-/// Bytes that a run is taken to need beside the rows of the data.
-const OF_RUN: u64 = 256 << 20;
 
 /// A search under way.
 pub(super) struct Searching<'c> {
@@ -245,9 +240,9 @@ impl<'c> Searching<'c> {
             ))?;
         }
         self.journal.machine = name;
-        let (count, line) = at_a_time(&self.config, machine, call, self.trials())?;
+        let AtATime { count, line } = at_a_time(&self.config, machine, call, self.trials())?;
         line.map_or(Ok(()), |line| self.say(&line))?;
-        let stopped = with_workers(call, machine, count, |workers| self.decide(workers))?;
+        let stopped = with_workers(call, machine, count, trained, |workers| self.decide(workers))?;
         self.journal.seconds = self.seconds();
         self.save()?;
         match stopped {
@@ -258,7 +253,7 @@ impl<'c> Searching<'c> {
 
     /// Hands out jobs and takes in what came of them, until all are done, or a signal has come. An
     /// error waits until the jobs that are under way have stopped.
-    fn decide(&mut self, mut workers: Workers<Job, Told>) -> Result<Option<Exit>> {
+    fn decide(&mut self, mut workers: Workers<Job, Work<Told>, Told>) -> Result<Option<Exit>> {
         let (mut exit, mut fault): (Option<Exit>, Option<anyhow::Error>) = (None, None);
         loop {
             let goes_on = exit.is_none() && fault.is_none() && !self.journal.over;
@@ -298,7 +293,7 @@ impl<'c> Searching<'c> {
     }
 
     /// Hands out jobs as long as a worker is free; the exit of a signal that has come.
-    fn hand_out(&mut self, workers: &mut Workers<Job, Told>) -> Result<Option<Exit>> {
+    fn hand_out(&mut self, workers: &mut Workers<Job, Work<Told>, Told>) -> Result<Option<Exit>> {
         while workers.is_free() {
             let Some(job) = self.next_job() else { return Ok(None) };
             if let Some(exit) = self.call.signals.arrived() {
@@ -312,13 +307,13 @@ impl<'c> Searching<'c> {
             match self.trial(job.trial) {
                 Ok(trial) => {
                     let objectives = self.search.pareto.clone();
-                    workers.begin(Work {
-                        key: job,
+                    let work = Work {
                         config: trial.config,
                         out: self.trial_directory(job.trial),
                         share: self.journal.shares.get(job.rung).copied().unwrap_or(1.0),
                         show: Box::new(move |done, until| told(job, until, &objectives, done)),
-                    })
+                    };
+                    workers.begin(job, work);
                 }
                 Err(error) => self.take(failed(job, &error))?,
             }
@@ -475,43 +470,6 @@ fn course_settings(search: &Search, settled: &Settled, journal: &Journal) -> Set
     };
     let shares = journal.shares.clone();
     Settings { method, trials, fixed, workers, seed: search.seed, eta: search.eta, shares }
-}
-
-/// How many of `runs` runs train at a time, with a line for the user where that is more than one,
-/// or was measured: as many as the machine does best, and as fit into half of the memory, the rows
-/// of the data once for each.
-pub(super) fn at_a_time(
-    config: &Config,
-    machine: &Machine,
-    call: &Call,
-    runs: usize,
-) -> Result<(usize, Option<String>)> {
-    let plan = Plan::new(config.clone(), call.parts(config)?)?;
-    let bytes = plan.data_bytes() + OF_RUN;
-    let fits = usize::try_from(MemoryBudget::of_machine().0 / bytes).unwrap_or(usize::MAX);
-    let most = fits.min(runs).max(1);
-    if let Machine::Device(gpu) = machine {
-        if most == 1 {
-            return Ok((1, None));
-        }
-        let paces = paces(gpu, &plan, most)?;
-        let count = best(&paces);
-        return Ok((count, Some(in_words(count, &paces))));
-    }
-    let count = machine.runs_at_a_time().min(most);
-    let line = format!("{count} runs at a time, each on a thread of its own");
-    Ok((count, (count > 1).then_some(line)))
-}
-
-/// What was measured, and what follows from it.
-fn in_words(count: usize, paces: &[Pace]) -> String {
-    let speed = |pace: &Pace| format!("{:.0} with {}", pace.steps_per_second, pace.runs);
-    let speeds: Vec<String> = paces.iter().map(speed).collect();
-    let what = match count {
-        1 => "one run after the other".to_owned(),
-        _ => format!("{count} runs at a time, in the same dispatches"),
-    };
-    format!("{what}: steps per second, all runs together, {}", speeds.join(", "))
 }
 
 /// What a job has shown. Trials of different preferences are ordered by all `objectives` alike.
