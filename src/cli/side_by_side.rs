@@ -142,7 +142,8 @@ pub(super) fn with_workers<K: Copy + Send, W: Send, T: Send, R>(
     train: impl Fn(&Worker, W) -> Result<Option<T>> + Sync,
     decide: impl FnOnce(Workers<K, W, T>) -> Result<R>,
 ) -> Result<R> {
-    let own = if count > 1 { jobs(call, &machine.packing(count)?, count)? } else { Vec::new() };
+    let machine = if count > 1 { machine.packing(count)? } else { machine.clone() };
+    let own = if count > 1 { jobs(call, &machine, count)? } else { Vec::new() };
     let jobs: Vec<&Job> = if count > 1 { own.iter().collect() } else { vec![call.job()] };
     let (works, to_do) = channel::<(K, W)>();
     let (done, ended) = channel::<Ended<K, T>>();
@@ -164,6 +165,10 @@ pub(super) fn with_workers<K: Copy + Send, W: Send, T: Send, R>(
             });
         }
         drop(done);
-        decide(Workers { works, ended, stops: &stops, count, running: 0 })
+        let decided = decide(Workers { works, ended, stops: &stops, count, running: 0 });
+        if let Some(runs) = machine.runs_per_step() {
+            call.console.detail(&format!("{runs:.1} runs shared a step on average"));
+        }
+        decided
     })
 }

@@ -86,7 +86,7 @@ pub struct Gpu {
     /// The kernels compiled so far.
     pub(super) pipelines: Arc<Mutex<Vec<Arc<Pipeline>>>>,
     /// The pack that runs on it join, if any.
-    pub(super) pack: Option<Arc<Pack>>,
+    pub pack: Option<Arc<Pack>>,
 }
 
 impl Gpu {

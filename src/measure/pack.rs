@@ -42,7 +42,9 @@ pub struct Pace {
 pub fn paces(gpu: &Gpu, plan: &Plan, most: usize) -> Result<Vec<Pace>> {
     let built = plan.build(&gpu.tuning())?;
     let mut found: Vec<Pace> = Vec::new();
-    let tried = TRIED.into_iter().filter(|runs| *runs < most).chain([most.clamp(1, MOST_IN_PACK)]);
+    // A number just below all of them would leave a rest that runs alone.
+    let few = TRIED.into_iter().filter(|runs| 2 * runs <= most);
+    let tried = few.chain([most.clamp(1, MOST_IN_PACK)]);
     for runs in tried {
         let Some(pace) = pace(gpu, plan, &built, runs)? else { break };
         let before = found.last().copied();

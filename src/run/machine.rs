@@ -122,6 +122,14 @@ impl Machine {
         Ok(Machine::Device(Box::new(gpu.packing(Pack::begin(gpu, most)?))))
     }
 
+    /// Runs per step, on average over all steps of its pack so far; `None` where it has none.
+    pub fn runs_per_step(&self) -> Option<f64> {
+        match self {
+            Machine::Device(gpu) => gpu.pack.as_ref()?.members_per_step(),
+            _ => None,
+        }
+    }
+
     /// The machine for a run beside no other in its dispatches.
     pub fn alone(&self) -> Machine {
         match self {

@@ -95,6 +95,9 @@ fn together(plans: &[(Plan, Options)], seats: usize) -> Vec<(Facts, Told)> {
             .collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
+    // Runs that wait for each other go together.
+    let shared = machine.runs_per_step().unwrap();
+    assert!(shared > 1.2, "{shared} runs per step");
     found.sort_by_key(|(i, _)| *i);
     found.into_iter().map(|(_, found)| found).collect()
 }

@@ -430,7 +430,7 @@ fn interrupt(child: &Child) {
     );
 }
 
-/// A signal ends the whole run, not just one fold.
+/// A signal ends the whole run, not just a fold.
 #[cfg(unix)]
 #[test]
 fn an_interrupt_ends_all_folds() {
@@ -458,8 +458,12 @@ fn an_interrupt_ends_all_folds() {
     assert!(ran.out.is_empty(), "no summary of folds that were not run: {ran:#?}");
     let piece = "stopped by a signal in fold 1 of 3; go on with: tandem train --resume run\n";
     assert!(ran.err.contains(piece), "no \"{piece}\": {ran:#?}");
-    assert!(
-        room.path("run/fold-1/last/model.safetensors").exists()
-            && !room.path("run/fold-2").exists()
-    );
+    // Folds that were under way beside it are stopped as well, and others do not begin.
+    let begun = (1..=3).filter(|fold| room.path(&format!("run/fold-{fold}")).exists()).count();
+    let processors = std::thread::available_parallelism().unwrap().get();
+    assert!((1..=processors.min(3)).contains(&begun), "{begun} folds");
+    for fold in 1..=begun {
+        assert!(room.path(&format!("run/fold-{fold}/last/model.safetensors")).exists());
+    }
+    assert!(!room.path("run/folds.csv").exists());
 }

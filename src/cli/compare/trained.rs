@@ -299,7 +299,7 @@ impl Measuring<'_> {
 
     /// All networks of one way of training.
     fn arm(&self, name: &str, data: &Dataset) -> Result<Arm> {
-        let (mut all, mut seconds, mut parameters) = (Vec::new(), 0.0, 0);
+        let (mut all, mut seconds, mut parameters) = (Vec::new(), Some(0.0), 0);
         for repeat in 1..=self.layout.repeats {
             let own = self.networks(name, repeat);
             let mut of_seed: Vec<Option<Sample>> = vec![None; self.config.tasks.len()];
@@ -316,11 +316,13 @@ impl Measuring<'_> {
                     .for_each(|(at, sample)| of_seed[at] = Some(sample));
                 parameters += self.parameters(number, task)?;
                 let shown = self.members.shown[number].as_ref();
-                seconds += shown.and_then(|shown| shown["seconds"].as_f64()).unwrap_or(0.0);
+                // A network that was trained beside others has no time of its own.
+                let own = shown.and_then(|shown| shown["seconds"].as_f64());
+                seconds = seconds.zip(own).map(|(sum, own)| sum + own);
             }
             all.push(learning(self.config).filter_map(|task| of_seed[task].take()).collect());
         }
-        let seconds = Some(seconds / self.layout.repeats as f64);
+        let seconds = seconds.map(|seconds| seconds / self.layout.repeats as f64);
         Ok(Arm { name: name.to_owned(), samples: all, parameters, seconds })
     }
 

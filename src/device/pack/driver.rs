@@ -11,7 +11,7 @@ use wgpu::BufferUsages;
 
 use super::kind::{Kind, Share};
 use super::store::{NoRoom, Room};
-use super::{Command, Landing, Task};
+use super::{Command, Landing, Tally, Task};
 use crate::device::awake::Awake;
 use crate::device::buffer::{PENDING, buffer, map, read, read_back};
 use crate::device::gpu::Gpu;
@@ -91,6 +91,7 @@ pub(super) struct Driver {
     /// The time of the last submission.
     took: Duration,
     pending_upload: usize,
+    tally: Arc<Tally>,
 }
 
 /// What is to be done next.
@@ -115,7 +116,12 @@ fn fault_of(error: &Error) -> Fault {
 }
 
 impl Driver {
-    pub(super) fn new(gpu: Gpu, most: usize, commands: Receiver<Command>) -> Driver {
+    pub(super) fn new(
+        gpu: Gpu,
+        most: usize,
+        commands: Receiver<Command>,
+        tally: Arc<Tally>,
+    ) -> Driver {
         Driver {
             gpu,
             most,
@@ -128,6 +134,7 @@ impl Driver {
             since: Instant::now(),
             took: Duration::ZERO,
             pending_upload: 0,
+            tally,
         }
     }
 
@@ -352,6 +359,8 @@ impl Driver {
         let begun = Instant::now();
         let most = members.iter().map(|member| ahead(&self.members[member].queue, schedule));
         let count = most.min().unwrap_or(0);
+        self.tally.steps.fetch_add(count as u64, Ordering::Relaxed);
+        self.tally.of_members.fetch_add((count * members.len()) as u64, Ordering::Relaxed);
         let (mut shares, mut parts) = (Vec::new(), Vec::new());
         let Some(of_kind) = &mut self.kinds[kind] else { return Ok(()) };
         for member in &members {

@@ -16,6 +16,7 @@ mod member;
 mod store;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 
 use anyhow::Result;
@@ -81,6 +82,16 @@ enum Task {
 #[derive(Debug)]
 pub struct Pack {
     commands: Sender<Command>,
+    tally: Arc<Tally>,
+}
+
+/// What a pack has done.
+#[derive(Debug, Default)]
+struct Tally {
+    /// Steps that were dispatched, each for one member or more.
+    steps: AtomicU64,
+    /// Steps of members.
+    of_members: AtomicU64,
 }
 
 impl Pack {
@@ -90,9 +101,17 @@ impl Pack {
     /// A system that starts no more threads.
     pub fn begin(gpu: &Gpu, most: usize) -> Result<Arc<Pack>> {
         let (commands, taken) = channel();
-        let driver = Driver::new(gpu.alone(), most.clamp(1, MOST), taken);
+        let tally = Arc::new(Tally::default());
+        let driver = Driver::new(gpu.alone(), most.clamp(1, MOST), taken, Arc::clone(&tally));
         std::thread::Builder::new().name("pack".into()).spawn(move || driver.run())?;
-        Ok(Arc::new(Pack { commands }))
+        Ok(Arc::new(Pack { commands, tally }))
+    }
+
+    /// Members per step, on average over all steps so far; `None` before the first.
+    pub fn members_per_step(&self) -> Option<f64> {
+        let steps = self.tally.steps.load(Ordering::Relaxed);
+        let of_members = self.tally.of_members.load(Ordering::Relaxed);
+        (steps > 0).then(|| of_members as f64 / steps as f64)
     }
 
     /// The engine of a member with a program on the device of the pack; `None` where there is no
