@@ -46,7 +46,7 @@ pub fn paces(gpu: &Gpu, plan: &Plan, most: usize) -> Result<Vec<Pace>> {
     let few = TRIED.into_iter().filter(|runs| 2 * runs <= most);
     let tried = few.chain([most.clamp(1, MOST_IN_PACK)]);
     for runs in tried {
-        let Some(pace) = pace(gpu, plan, &built, runs)? else { break };
+        let Some(pace) = pace_of(gpu, plan, &built, runs)? else { break };
         let before = found.last().copied();
         found.push(pace);
         let work = (most as u64 * plan.total_steps) as f64 / pace.steps_per_second;
@@ -68,7 +68,14 @@ pub fn best(paces: &[Pace]) -> usize {
 }
 
 /// Measures a number of runs; `None` where there is no room for them.
-fn pace(gpu: &Gpu, plan: &Plan, built: &Built, runs: usize) -> Result<Option<Pace>> {
+///
+/// # Errors
+/// A device that is lost; a program that cannot be built.
+pub fn pace(gpu: &Gpu, plan: &Plan, runs: usize) -> Result<Option<Pace>> {
+    pace_of(gpu, plan, &plan.build(&gpu.tuning())?, runs)
+}
+
+fn pace_of(gpu: &Gpu, plan: &Plan, built: &Built, runs: usize) -> Result<Option<Pace>> {
     let mut engines: Vec<Box<dyn Engine>> = Vec::new();
     if runs == 1 {
         engines.push(engine(gpu.alone(), built.program.clone())?);

@@ -186,6 +186,7 @@ impl Kind {
             if !spec.initial.is_empty()
                 && store.write(&self.gpu, seat, spec.len, 0, &spec.initial)?.is_err()
             {
+                self.stores.iter_mut().for_each(|store| store.leave(seat));
                 return Ok(Err(NoRoom));
             }
         }
