@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::adapter::{AdapterEntry, Chosen, Wish};
+use super::asked::Pack;
 use super::awake::Awake;
 use super::compiled::Pipeline;
-use super::pack::Pack;
 use crate::cache;
 use crate::fault::{Exit, Fault};
 use crate::kernels::params::Step;

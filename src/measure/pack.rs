@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::device::{Gpu, MOST_IN_PACK, Pack, engine};
+use crate::device::{Gpu, MOST_IN_PACK, begin_pack, engine, join};
 use crate::kernels::params::Step;
 use crate::run::data::upload;
 use crate::run::train::Plan;
@@ -80,9 +80,9 @@ fn pace_of(gpu: &Gpu, plan: &Plan, built: &Built, runs: usize) -> Result<Option<
     if runs == 1 {
         engines.push(engine(gpu.alone(), built.program.clone())?);
     } else {
-        let pack = Pack::begin(gpu, runs)?;
+        let pack = begin_pack(gpu, runs)?;
         for _ in 0..runs {
-            match pack.join(gpu, built.program.clone())? {
+            match join(&pack, gpu, built.program.clone())? {
                 Some(member) => engines.push(Box::new(member)),
                 None => return Ok(None),
             }

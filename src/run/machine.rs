@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::cpu::{self, Threads};
 use crate::device::adapter::{Wish, find, none_found};
-use crate::device::{self, Gpu, Pack, RefusedMemory};
+use crate::device::{self, Gpu, RefusedMemory};
 use crate::fault::{Exit, Fault};
 use crate::kernels::tuning::{Class, DEFAULT_BINDING, Tuning};
 use crate::reference::Reference;
@@ -119,7 +119,7 @@ impl Machine {
     /// A system that starts no more threads.
     pub fn packing(&self, most: usize) -> Result<Machine> {
         let Machine::Device(gpu) = self else { return Ok(self.clone()) };
-        Ok(Machine::Device(Box::new(gpu.packing(Pack::begin(gpu, most)?))))
+        Ok(Machine::Device(Box::new(gpu.packing(device::begin_pack(gpu, most)?))))
     }
 
     /// Runs per step, on average over all steps of its pack so far; `None` where it has none.

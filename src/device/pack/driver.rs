@@ -11,7 +11,7 @@ use wgpu::BufferUsages;
 
 use super::kind::{Kind, Share};
 use super::store::{NoRoom, Room};
-use super::{Command, Landing, Tally, Task};
+use crate::device::asked::{Command, Landing, Tally, Task};
 use crate::device::awake::Awake;
 use crate::device::buffer::{PENDING, buffer, map, read, read_back};
 use crate::device::gpu::Gpu;

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use anyhow::{Result, bail, ensure};
 
-use super::{Command, Landing, Task, ended};
+use crate::device::asked::{Command, Landing, Task, ended};
 use crate::fault::Fault;
 use crate::kernels::params::Step;
 use crate::schedule::{
