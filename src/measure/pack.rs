@@ -58,7 +58,7 @@ pub fn paces(gpu: &Gpu, plan: &Plan, most: usize) -> Result<Vec<Pace>> {
     Ok(found)
 }
 
-/// The number of runs that is best: more only where that is faster by [`GAIN`].
+/// The number of runs that is best: more only where that gains 15 %.
 pub fn best(paces: &[Pace]) -> usize {
     let better = |best: Pace, pace: &Pace| {
         if pace.steps_per_second > GAIN * best.steps_per_second { *pace } else { best }
