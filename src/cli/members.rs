@@ -146,7 +146,8 @@ impl<'c> Members<'c> {
         let Some(first) = left.front() else { return Ok(None) };
         let (call, config) = (self.call, self.members[*first].config.clone());
         let machine = call.machine(config.train.precision)?;
-        let AtATime { count, line } = at_a_time(&config, machine, call, left.len())?;
+        let AtATime { count, line } =
+            at_a_time(&config, machine, call, left.len(), left.len() as f64)?;
         line.map_or(Ok(()), |line| self.say(&line))?;
         let hashes = self.hashes();
         let train = |worker: &Worker, work: Work| trained(worker, work);

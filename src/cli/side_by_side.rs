@@ -26,9 +26,9 @@ pub(super) struct AtATime {
     pub(super) line: Option<String>,
 }
 
-/// How many of `runs` runs train at a time: as many as the machine does best, and as fit into half
-/// of the memory, the rows of the data once for each. Runs that the clock ends, or whose dispatches
-/// are timed, train one after the other.
+/// How many of `runs` runs, with as many steps as `trainings` whole trainings, train at a time: as
+/// many as the machine does best, and as fit into half of the memory, the rows of the data once for
+/// each. Runs that the clock ends, or whose dispatches are timed, train one after the other.
 ///
 /// # Errors
 /// Those of the data and of the settings; a device that is lost.
@@ -37,6 +37,7 @@ pub(super) fn at_a_time(
     machine: &Machine,
     call: &Call,
     runs: usize,
+    trainings: f64,
 ) -> Result<AtATime> {
     let alone = AtATime { count: 1, line: None };
     if runs < 2 || config.train.max_time.is_some() || call.args.profile {
@@ -50,9 +51,10 @@ pub(super) fn at_a_time(
         return Ok(alone);
     }
     if let Machine::Device(gpu) = machine {
-        let paces = paces(gpu, &plan, most)?;
+        let paces = paces(gpu, &plan, most, trainings)?;
         let count = best(&paces);
-        return Ok(AtATime { count, line: Some(in_words(count, &paces)) });
+        let line = (paces.len() > 1).then(|| in_words(count, &paces));
+        return Ok(AtATime { count, line });
     }
     let count = machine.runs_at_a_time().min(most);
     let line = format!("{count} runs at a time, each on a thread of its own");

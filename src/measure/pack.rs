@@ -16,12 +16,15 @@ use crate::step::Built;
 const TRIED: [usize; 4] = [1, 4, 16, MOST_IN_PACK];
 
 /// The share by which more runs must be faster than fewer to be taken.
-const GAIN: f64 = 1.15;
+///
+/// Members that come and go, and the thread that drives them, cost something.
+const GAIN: f64 = 1.3;
 
 /// Seconds that a measurement of a number of runs takes, about.
 const SECONDS: f64 = 0.15;
 
-/// Seconds of all work below which nothing is measured but one run.
+/// Seconds of all steps, one run after the other, below which nothing is measured but one run: then
+/// most of the time goes into reading, evaluating and writing.
 const SHORT: f64 = 2.0;
 
 /// The speed of a number of runs together.
@@ -34,12 +37,12 @@ pub struct Pace {
 }
 
 /// The speeds of numbers of runs of a plan, up to `most`, from one run on; the first is of a run
-/// alone. They end with the first number that is not faster than the one before, or for which there
+/// alone. All of them together take as many steps as `trainings` whole trainings. The speeds end with the first number that is not faster than the one before, or for which there
 /// is no room.
 ///
 /// # Errors
 /// A device that is lost; a program that cannot be built.
-pub fn paces(gpu: &Gpu, plan: &Plan, most: usize) -> Result<Vec<Pace>> {
+pub fn paces(gpu: &Gpu, plan: &Plan, most: usize, trainings: f64) -> Result<Vec<Pace>> {
     let built = plan.build(&gpu.tuning())?;
     let mut found: Vec<Pace> = Vec::new();
     // A number just below all of them would leave a rest that runs alone.
@@ -49,7 +52,7 @@ pub fn paces(gpu: &Gpu, plan: &Plan, most: usize) -> Result<Vec<Pace>> {
         let Some(pace) = pace_of(gpu, plan, &built, runs)? else { break };
         let before = found.last().copied();
         found.push(pace);
-        let work = (most as u64 * plan.total_steps) as f64 / pace.steps_per_second;
+        let work = trainings * plan.total_steps as f64 / pace.steps_per_second;
         let is_faster = before.is_none_or(|b| pace.steps_per_second > GAIN * b.steps_per_second);
         if !is_faster || (runs == 1 && work < SHORT) {
             break;
@@ -58,7 +61,7 @@ pub fn paces(gpu: &Gpu, plan: &Plan, most: usize) -> Result<Vec<Pace>> {
     Ok(found)
 }
 
-/// The number of runs that is best: more only where that gains 15 %.
+/// The number of runs that is best: more only where that gains 30 %.
 pub fn best(paces: &[Pace]) -> usize {
     let better = |best: Pace, pace: &Pace| {
         if pace.steps_per_second > GAIN * best.steps_per_second { *pace } else { best }

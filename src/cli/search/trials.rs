@@ -240,7 +240,11 @@ impl<'c> Searching<'c> {
             ))?;
         }
         self.journal.machine = name;
-        let AtATime { count, line } = at_a_time(&self.config, machine, call, self.trials())?;
+        // With halving each rung takes about as many steps as the first one.
+        let (trials, shares) = (self.trials(), &self.journal.shares);
+        let share = shares.first().map_or(1.0, |first| first * shares.len() as f64).min(1.0);
+        let trainings = trials as f64 * share;
+        let AtATime { count, line } = at_a_time(&self.config, machine, call, trials, trainings)?;
         line.map_or(Ok(()), |line| self.say(&line))?;
         let stopped = with_workers(call, machine, count, trained, |workers| self.decide(workers))?;
         self.journal.seconds = self.seconds();
