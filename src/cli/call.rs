@@ -51,6 +51,8 @@ pub(super) struct Call<'a> {
     job: Job,
     /// The state of a search whose runs these are; `None` for other runs.
     search: Option<OfSearch>,
+    /// Held while data is read: runs at a time read one after the other.
+    reading: Mutex<()>,
 }
 
 /// The state that all runs of a search share.
@@ -89,7 +91,7 @@ impl<'a> Call<'a> {
         job.steps_per_submission = args.steps_per_submission.map(|n| n as usize);
         job.retries = args.retry_device;
         job.profile = args.profile;
-        Call { args, console, signals, job, search: None }
+        Call { args, console, signals, job, search: None, reading: Mutex::default() }
     }
 
     /// The runs of a search: they do without the test part, data is read once, and lines that many
@@ -110,6 +112,7 @@ impl<'a> Call<'a> {
     pub(super) fn parts(&self, config: &Config) -> Result<Parts> {
         let is_cached = self.args.data_cache == DataCache::On;
         let read = || -> Result<Parts> {
+            let _turn = locked(&self.reading);
             let parts = read_data(config, is_cached, self.console)?;
             let is_hidden = self
                 .search

@@ -28,7 +28,8 @@ pub(super) struct AtATime {
 
 /// How many of `runs` runs, with as many steps as `trainings` whole trainings, train at a time: as
 /// many as the machine does best, and as fit into half of the memory, the rows of the data once for
-/// each. Runs that the clock ends, or whose dispatches are timed, train one after the other.
+/// each. Runs that the clock ends, or whose dispatches are timed, train one after the other; so do
+/// runs on an adapter whose rows stay on the host.
 ///
 /// # Errors
 /// Those of the data and of the settings; a device that is lost.
@@ -51,7 +52,18 @@ pub(super) fn at_a_time(
         return Ok(alone);
     }
     if let Machine::Device(gpu) = machine {
-        let paces = paces(gpu, &plan, most, trainings)?;
+        if call.job().streams(machine, &plan) {
+            return Ok(alone);
+        }
+        let paces = match paces(gpu, &plan, most, trainings) {
+            Ok(paces) => paces,
+            // A run alone may need less, and says itself what it lacks.
+            Err(error) => {
+                gpu.forget_refusal();
+                let line = format!("one run after the other: several were not measured: {error:#}");
+                return Ok(AtATime { count: 1, line: Some(line) });
+            }
+        };
         let count = best(&paces);
         let line = (paces.len() > 1).then(|| in_words(count, &paces));
         return Ok(AtATime { count, line });
@@ -168,6 +180,9 @@ pub(super) fn with_workers<K: Copy + Send, W: Send, T: Send, R>(
         }
         drop(done);
         let decided = decide(Workers { works, ended, stops: &stops, count, running: 0 });
+        if decided.is_err() {
+            stops.store(true, Ordering::Relaxed);
+        }
         if let Some(runs) = machine.runs_per_step() {
             call.console.detail(&format!("{runs:.1} runs shared a step on average"));
         }

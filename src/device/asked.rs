@@ -36,12 +36,12 @@ pub(super) enum Command {
 /// Work for a member.
 #[derive(Debug)]
 pub(super) enum Task {
-    /// The reply says when it is done.
+    /// The reply says when it is done, where the member waits for that.
     Upload {
         buffer: Buffer,
         first: usize,
         words: Vec<u32>,
-        reply: Sender<Result<(), Fault>>,
+        reply: Option<Sender<Result<(), Fault>>>,
     },
     Steps {
         work: Vec<Work>,

@@ -277,6 +277,11 @@ impl Gpu {
         self.reports().refused.clone()
     }
 
+    /// Forgets that memory was refused, where less of it does.
+    pub fn forget_refusal(&self) {
+        self.reports().refused = None;
+    }
+
     /// Stores the compiled kernels for later runs.
     pub(super) fn save_pipelines(&self) {
         if let (Some(pipelines), Some(entry)) = (&self.pipeline_cache, &self.cache_entry)

@@ -37,13 +37,17 @@ pub struct Pace {
 }
 
 /// The speeds of numbers of runs of a plan, up to `most`, from one run on; the first is of a run
-/// alone. All of them together take as many steps as `trainings` whole trainings. The speeds end with the first number that is not faster than the one before, or for which there
-/// is no room.
+/// alone. All of them together take as many steps as `trainings` whole trainings. The speeds end
+/// with the first number that gains less than 30 % over the one before, or for which there is no
+/// room.
 ///
 /// # Errors
 /// A device that is lost; a program that cannot be built.
 pub fn paces(gpu: &Gpu, plan: &Plan, most: usize, trainings: f64) -> Result<Vec<Pace>> {
     let built = plan.build(&gpu.tuning())?;
+    // No adapter says how much memory it has; what it grants one buffer is there.
+    let fits = gpu.limits.max_buffer_size / built.program.bytes().max(1);
+    let most = most.min(usize::try_from(fits).unwrap_or(usize::MAX)).max(1);
     let mut found: Vec<Pace> = Vec::new();
     // A number just below all of them would leave a rest that runs alone.
     let few = TRIED.into_iter().filter(|runs| 2 * runs <= most);

@@ -14,7 +14,7 @@ use crate::cli::repeats::check_seed;
 use crate::cli::side_by_side::{AtATime, Workers, at_a_time, with_workers};
 use crate::config::{Config, Search, SearchMethod, Select};
 use crate::data::load::route;
-use crate::fault::{Exit, Fault, exit_of};
+use crate::fault::{Exit, Fault, exit_of, is_no_room};
 use crate::replace::replace;
 use crate::run::directory::RunDirectory;
 use crate::run::directory::data_hashes::{Difference, difference};
@@ -244,7 +244,9 @@ impl<'c> Searching<'c> {
         let (trials, shares) = (self.trials(), &self.journal.shares);
         let share = shares.first().map_or(1.0, |first| first * shares.len() as f64).min(1.0);
         let trainings = trials as f64 * share;
-        let AtATime { count, line } = at_a_time(&self.config, machine, call, trials, trainings)?;
+        let workers = course_settings(&self.search, &self.settled, &self.journal).workers;
+        let runs = trials.min(workers);
+        let AtATime { count, line } = at_a_time(&self.config, machine, call, runs, trainings)?;
         line.map_or(Ok(()), |line| self.say(&line))?;
         let stopped = with_workers(call, machine, count, trained, |workers| self.decide(workers))?;
         self.journal.seconds = self.seconds();
@@ -517,6 +519,7 @@ fn failed(job: Job, error: &anyhow::Error) -> Told {
 /// Whether an error is of one trial's settings, so that others may go on.
 pub(super) fn is_of_trial(error: &anyhow::Error) -> bool {
     matches!(exit_of(error), Exit::NotFinite | Exit::Config | Exit::Unavailable)
+        && !is_no_room(error)
 }
 
 /// Values of keys on one line.

@@ -40,7 +40,8 @@ impl Rider {
     fn refuse(&self, task: Task, fault: &Fault) {
         // A member that does not wait for the reply hears of it with its results.
         let heard = match task {
-            Task::Upload { reply, .. } => reply.send(Err(fault.clone())).is_ok(),
+            Task::Upload { reply: None, .. } => false,
+            Task::Upload { reply: Some(reply), .. } => reply.send(Err(fault.clone())).is_ok(),
             Task::Read { reply, .. } => reply.send(Err(fault.clone())).is_ok(),
             Task::Steps { .. } => false,
         };
@@ -285,7 +286,9 @@ impl Driver {
                     let submission = self.gpu.submit(None);
                     self.gpu.wait(&submission)?;
                 }
-                let _ = reply.send(Ok(()));
+                if let Some(reply) = reply {
+                    let _ = reply.send(Ok(()));
+                }
             }
             Task::Read { slice, reply } => {
                 let words = read_back(&self.gpu, kind.slice(seat, *slice)?)?;

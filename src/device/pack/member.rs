@@ -63,13 +63,14 @@ impl Engine for Member {
 
     fn upload(&mut self, buffer: Buffer, first: usize, words: &[u32]) -> Result<()> {
         self.program.check_write(buffer, first, words.len())?;
-        let (reply, done) = channel();
-        self.ask(Task::Upload { buffer, first, words: words.to_vec(), reply })?;
         // Behind steps that wait for those of others it would wait, too.
-        if self.in_flight == 0 {
-            done.recv().map_err(|_| ended())??;
+        if self.in_flight > 0 {
+            let words = words.to_vec();
+            return self.ask(Task::Upload { buffer, first, words, reply: None });
         }
-        Ok(())
+        let (reply, done) = channel();
+        self.ask(Task::Upload { buffer, first, words: words.to_vec(), reply: Some(reply) })?;
+        Ok(done.recv().map_err(|_| ended())??)
     }
 
     fn submit_work(&mut self, work: &[Work], slices: &[Slice]) -> Result<()> {

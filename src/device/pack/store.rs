@@ -4,7 +4,7 @@
 //! one that they only read, members with equal contents share a place: the data of trials, tables
 //! of networks of one size.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use crate::device::buffer::storage;
 use crate::device::gpu::Gpu;
@@ -116,7 +116,10 @@ impl Store {
         let (buffer, mirror) = match self.allocated(gpu, places * len) {
             Ok(made) => made,
             // Out of memory; a lost device is found by all that follows.
-            Err(_) if gpu.check().is_ok() => return Ok(Err(NoRoom)),
+            Err(_) if gpu.check().is_ok() => {
+                gpu.forget_refusal();
+                return Ok(Err(NoRoom));
+            }
             Err(error) => return Err(error),
         };
         if let Some(old) = &self.buffer {
@@ -144,8 +147,11 @@ impl Store {
     fn allocated(&self, gpu: &Gpu, elements: usize) -> Result<(wgpu::Buffer, Option<Mirror>)> {
         let mirror = self.mirrored.map(|access| Mirror::new(gpu, &self.name, elements, access));
         let mirror = mirror.transpose()?;
-        let buffer = match mirror.as_ref().and_then(|mirror| mirror.shared.clone()) {
-            Some(shared) => shared,
+        let buffer = match &mirror {
+            // Nobody copies the mirrors of a pack.
+            Some(mirror) => mirror.shared.clone().ok_or_else(|| {
+                anyhow!("{}: a mirror of so many members shares no memory", self.name)
+            })?,
             None => storage(gpu, &self.name, 4 * elements as u64)?,
         };
         Ok((buffer, mirror))

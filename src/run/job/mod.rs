@@ -294,16 +294,21 @@ impl Job {
             .into())
     }
 
-    /// The bytes of a window of rows where data stays on the host.
-    fn streamed(&self, machine: &Machine, plan: &Plan, listener: &mut dyn Listener) -> Option<u64> {
-        let streamed = match self.residence {
+    /// Whether the rows of a plan stay on the host while it is trained on a machine.
+    pub fn streams(&self, machine: &Machine, plan: &Plan) -> bool {
+        match self.residence {
             Residence::Device => false,
             Residence::Host => true,
             Residence::Auto => {
                 plan.parts.train.stored().is_some()
                     || machine.most_data().is_some_and(|most| plan.data_bytes() > most)
             }
-        };
+        }
+    }
+
+    /// The bytes of a window of rows where data stays on the host.
+    fn streamed(&self, machine: &Machine, plan: &Plan, listener: &mut dyn Listener) -> Option<u64> {
+        let streamed = self.streams(machine, plan);
         if streamed {
             let rows = plan.window(WINDOW);
             listener.detail(&format!(
