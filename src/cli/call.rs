@@ -263,7 +263,7 @@ pub(super) struct Front<'a> {
     console: &'a Console,
     signals: &'a Signals,
     bar: Option<ProgressBar>,
-    /// What begins the lines of a run beside which others run; it has no bar.
+    /// The beginning of the lines of a run beside which others run; it has no bar.
     beside: Option<String>,
     /// Lines that earlier runs of a search have told.
     told: Option<&'a Mutex<BTreeSet<String>>>,

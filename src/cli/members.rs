@@ -206,7 +206,7 @@ impl<'c> Members<'c> {
         Ok(exit)
     }
 
-    /// What is to be done for a member.
+    /// The work that is to be done for a member.
     fn work(&self, number: usize, hashes: Option<Vec<String>>) -> Work {
         let Member { label, config, initial, .. } = &self.members[number];
         // The seed is the member's own, whatever a flag says of the whole.
@@ -272,7 +272,7 @@ struct Work {
     initial: Option<InitialOf>,
     /// Settings that are laid over its own where it goes on.
     overrides: Vec<String>,
-    /// What members are called.
+    /// The word for a member.
     word: &'static str,
     /// Hashes of the data that others were trained on.
     hashes: Option<Vec<String>>,

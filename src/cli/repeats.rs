@@ -73,7 +73,8 @@ pub(super) fn within<'c>(
 }
 
 /// Trains them, or what is left, and writes what they have in common; the exit if a signal stopped
-/// one. Where one fails by an error for which `spares` is true, the others are trained all the same.
+/// one. Where one fails by an error for which `spares` is true, the others are trained all the
+/// same.
 ///
 /// # Errors
 /// The first error of a network.

@@ -22,7 +22,7 @@ const OF_RUN: u64 = 256 << 20;
 /// The number of runs that train at a time.
 pub(super) struct AtATime {
     pub(super) count: usize,
-    /// What the user is told of it.
+    /// The line that the user is told of it.
     pub(super) line: Option<String>,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct AtATime {
 /// runs on an adapter whose rows stay on the host.
 ///
 /// # Errors
-/// Those of the data and of the settings; a device that is lost.
+/// The errors of the data and of the settings; a device that is lost.
 pub(super) fn at_a_time(
     config: &Config,
     machine: &Machine,
@@ -73,7 +73,7 @@ pub(super) fn at_a_time(
     Ok(AtATime { count, line: (count > 1).then_some(line) })
 }
 
-/// What was measured, and what follows from it.
+/// The sentence about what was measured, and what follows from it.
 fn in_words(count: usize, paces: &[Pace]) -> String {
     let speed = |pace: &Pace| format!("{:.0} with {}", pace.steps_per_second, pace.runs);
     let speeds: Vec<String> = paces.iter().map(speed).collect();
@@ -84,7 +84,7 @@ fn in_words(count: usize, paces: &[Pace]) -> String {
     format!("{what}: steps per second, all runs together, {}", speeds.join(", "))
 }
 
-/// What came of a run: `None` if it was stopped before its end.
+/// The end of a run, with `None` if it was stopped before it.
 pub(super) type Ended<K, T> = (K, Result<Option<T>>);
 
 /// The workers, as the thread that decides sees them. They do works `W`, known by keys `K`.
@@ -97,7 +97,7 @@ pub(super) struct Workers<'w, K, W, T> {
 }
 
 impl<K, W, T> Workers<'_, K, W, T> {
-    /// Whether a worker has nothing to do.
+    /// True if a worker has nothing to do.
     pub(super) fn is_free(&self) -> bool {
         self.running < self.count
     }
@@ -148,7 +148,7 @@ fn jobs(call: &Call, machine: &Machine, count: usize) -> Result<Vec<Job>> {
 /// Runs `decide` beside so many workers, which do what they are handed by `train`.
 ///
 /// # Errors
-/// Those of `decide`; a system that starts no more threads.
+/// The errors of `decide`; a system that starts no more threads.
 pub(super) fn with_workers<K: Copy + Send, W: Send, T: Send, R>(
     call: &Call,
     machine: &Machine,

@@ -1,4 +1,4 @@
-//! What members of a pack ask of its driver, and the handle by which they do.
+//! The commands that members of a pack give its driver, and the handle by which they do.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +17,7 @@ pub(super) struct Landing {
     pub(super) submissions: usize,
 }
 
-/// What members ask of the driver.
+/// A command for the driver.
 #[derive(Debug)]
 pub(super) enum Command {
     /// Takes up a program; the answer is the number of the member, or `None` where there is no
@@ -60,7 +60,7 @@ pub struct Pack {
     pub(super) tally: Arc<Tally>,
 }
 
-/// What a pack has done.
+/// The work that a pack has done.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     /// Steps that were dispatched, each for one member or more.

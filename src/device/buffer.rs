@@ -10,6 +10,9 @@ use super::gpu::Gpu;
 use crate::fault::{Exit, Fault};
 use crate::kernels::MIRROR_ROW;
 
+/// Bytes of uploads after which the queue is flushed, so that staging memory stays bounded.
+pub(super) const UPLOAD: usize = 32 << 20;
+
 /// Makes a buffer of `bytes` bytes.
 ///
 /// # Errors

@@ -17,6 +17,7 @@ use crate::fault::{Exit, Fault};
 use crate::kernels::params::Step;
 use crate::kernels::tuning::{Class, Tuning};
 use crate::kernels::{MIRROR_ROW, Unit};
+use crate::schedule::StepResult;
 
 /// The time after which a device that does not answer is given up.
 const WATCHDOG: Duration = Duration::from_secs(60);
@@ -183,11 +184,30 @@ impl Gpu {
         Ok(())
     }
 
+    /// The results of steps, from rows of metrics of `stride` elements each.
+    ///
+    /// # Errors
+    /// A step whose row has no stamp of it.
+    pub(super) fn results(
+        &self,
+        steps: &[Step],
+        rows: &[u32],
+        stride: usize,
+    ) -> Result<Vec<StepResult>> {
+        let result = |(step, row): (&Step, &[u32])| {
+            self.check_stamp(step, f32::from_bits(row[0]))?;
+            let metrics = row[1..].iter().map(|bits| f64::from(f32::from_bits(*bits))).collect();
+            let (number, rows, numbers) = (step.number, step.rows, Vec::new());
+            Ok(StepResult { number, rows, metrics, numbers })
+        };
+        steps.iter().zip(rows.chunks_exact(stride)).map(result).collect()
+    }
+
     /// Checks that a step was done.
     ///
     /// # Errors
     /// A step whose last kernel left no stamp: it was not done, whatever the driver says.
-    pub(super) fn check_stamp(&self, step: &Step, stamp: f32) -> Result<()> {
+    fn check_stamp(&self, step: &Step, stamp: f32) -> Result<()> {
         if stamp == (step.number & 0x00ff_ffff) as f32 {
             return Ok(());
         }

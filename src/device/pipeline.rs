@@ -36,6 +36,12 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
+    fn equals(&self, other: &Wanted) -> bool {
+        other.kernel.name == self.kernel.name
+            && other.constants == self.constants
+            && other.source == self.source
+    }
+
     fn is(&self, made: &Pipeline) -> bool {
         made.kernel.name == self.kernel.name
             && made.constants == self.constants
@@ -43,14 +49,19 @@ impl Wanted {
     }
 }
 
-/// The pipelines of texts.
+/// The pipelines of texts, of which several may be equal.
 ///
 /// # Errors
 /// As [`pipelines`].
 pub(super) fn compiled(gpu: &Gpu, wanted: &[Wanted]) -> Result<Vec<Arc<Pipeline>>> {
     let known = || gpu.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
     let find = |wanted: &Wanted| known().iter().find(|made| wanted.is(made)).map(Arc::clone);
-    let missing: Vec<_> = wanted.iter().filter(|wanted| find(wanted).is_none()).collect();
+    let mut missing: Vec<&Wanted> = Vec::new();
+    for wanted in wanted {
+        if find(wanted).is_none() && !missing.iter().any(|other| other.equals(wanted)) {
+            missing.push(wanted);
+        }
+    }
     let made = compile_all(gpu, &missing)?;
     if !made.is_empty() {
         gpu.save_pipelines();

@@ -10,7 +10,7 @@ use anyhow::{Result, anyhow, ensure};
 use wgpu::BufferUsages;
 
 use super::awake::Awake;
-use super::buffer::{PENDING, buffer, map, read, read_back, storage};
+use super::buffer::{PENDING, UPLOAD, buffer, map, read, read_back, storage};
 use super::compiled::Pipeline;
 use super::gpu::Gpu;
 use super::mirror::{Mirrors, Use};
@@ -26,9 +26,6 @@ use crate::schedule::{
 
 /// Bytes from one entry of a uniform table to the next.
 const SLOT: u64 = UNIFORM as u64;
-
-/// Bytes of uploads after which the queue is flushed, so that staging memory stays bounded.
-const UPLOAD: usize = 32 << 20;
 
 /// A dispatch that is ready to be encoded.
 #[derive(Debug)]
@@ -352,12 +349,7 @@ impl Session {
             .wait_until(&flight.submission, || flight.mapped.load(Ordering::Acquire) != PENDING)?;
         let words = read(&flight.staging, &flight.mapped)?;
         let stride = self.program.metrics_stride();
-        for (step, row) in flight.steps.iter().zip(words.chunks_exact(stride)) {
-            self.gpu.check_stamp(step, f32::from_bits(row[0]))?;
-            let metrics = row[1..].iter().map(|bits| f64::from(f32::from_bits(*bits))).collect();
-            let (number, rows, numbers) = (step.number, step.rows, Vec::new());
-            self.results.push(StepResult { number, rows, metrics, numbers });
-        }
+        self.results.extend(self.gpu.results(&flight.steps, &words, stride)?);
         let (read_back, numbers) = words.split_at(self.read_back_words());
         self.not_finite = first_not_finite(&read_back[self.metrics_len()..]);
         if let Some(result) = self.results.last_mut().filter(|_| !numbers.is_empty()) {

@@ -12,6 +12,7 @@ use std::num::NonZero;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use anyhow::Result;
 use tandem::config::read::from_text;
 use tandem::config::{Config, Task, TaskKind};
 use tandem::data::{
@@ -24,10 +25,12 @@ use tandem::kernels::params::Step;
 use tandem::kernels::tuning::Tuning;
 use tandem::reference::Reference;
 use tandem::rng::{Purpose, below, normal, uniform};
+use tandem::run::checkpoint::Snapshot;
 use tandem::run::data::upload;
 use tandem::run::machine::Machine;
-use tandem::run::train::Plan;
 use tandem::run::train::learning_rate::Course;
+use tandem::run::train::point::Point;
+use tandem::run::train::{Observer, Plan};
 use tandem::schedule::Engine;
 use tandem::step::Built;
 
@@ -414,5 +417,29 @@ fn with_categories(data: &Dataset, seed: u64) -> Features {
     Features::Cells {
         values: (0..data.rows).flat_map(row).collect(),
         slots: data.width() + CATEGORIES.len(),
+    }
+}
+
+/// Points and checkpoints of a run.
+#[derive(Default)]
+pub struct Tape {
+    pub points: Vec<Point>,
+    pub snapshots: Vec<Arc<Snapshot>>,
+}
+
+impl Observer for Tape {
+    fn point(&mut self, point: &Point) -> Result<()> {
+        // Only the seconds may differ.
+        self.points.push(Point { seconds: 0.0, ..point.clone() });
+        Ok(())
+    }
+
+    fn wants_checkpoints(&self) -> bool {
+        true
+    }
+
+    fn checkpoint(&mut self, snapshot: &Arc<Snapshot>) -> Result<()> {
+        self.snapshots.push(Arc::clone(snapshot));
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::common::{config, gpu};
+use crate::common::{Tape, config, gpu};
 use anyhow::Result;
 use tandem::data::{Parts, Schema};
 use tandem::device::Gpu;
@@ -31,35 +31,12 @@ fn plan(tables: &str) -> Plan {
     Plan::new(config, parts).unwrap()
 }
 
-/// What a run tells, without the seconds, which differ from run to run.
-#[derive(Default)]
-struct Told {
-    points: Vec<Point>,
-    snapshots: Vec<Arc<Snapshot>>,
-}
-
-impl Observer for Told {
-    fn point(&mut self, point: &Point) -> Result<()> {
-        self.points.push(Point { seconds: 0.0, ..point.clone() });
-        Ok(())
-    }
-
-    fn wants_checkpoints(&self) -> bool {
-        true
-    }
-
-    fn checkpoint(&mut self, snapshot: &Arc<Snapshot>) -> Result<()> {
-        self.snapshots.push(Arc::clone(snapshot));
-        Ok(())
-    }
-}
-
 fn bits(numbers: &[f32]) -> Vec<u32> {
     numbers.iter().map(|n| n.to_bits()).collect()
 }
 
 /// What must be equal of two runs.
-fn facts(outcome: &Outcome, told: &Told) -> (Vec<u32>, Vec<u32>, u64, u64, String) {
+fn facts(outcome: &Outcome, told: &Tape) -> (Vec<u32>, Vec<u32>, u64, u64, String) {
     let kept: Vec<Point> =
         outcome.kept.iter().map(|p| Point { seconds: 0.0, ..p.clone() }).collect();
     let said = format!("{kept:?} {:?} {:?}", told.points, std::mem::discriminant(&outcome.ended));
@@ -68,21 +45,21 @@ fn facts(outcome: &Outcome, told: &Told) -> (Vec<u32>, Vec<u32>, u64, u64, Strin
 
 type Facts = (Vec<u32>, Vec<u32>, u64, u64, String);
 
-fn run(plan: &Plan, machine: Machine, options: Options) -> (Facts, Told) {
-    let mut told = Told::default();
+fn run(plan: &Plan, machine: Machine, options: Options) -> (Facts, Tape) {
+    let mut told = Tape::default();
     let outcome = train(plan, machine, options, &mut told).unwrap();
     (facts(&outcome, &told), told)
 }
 
 /// The plans, as many at a time as there are seats.
-fn together(plans: &[(Plan, Options)], seats: usize) -> Vec<(Facts, Told)> {
+fn together(plans: &[(Plan, Options)], seats: usize) -> Vec<(Facts, Tape)> {
     let machine = Machine::Device(Box::new(gpu().clone())).packing(seats).unwrap();
     together_on(&machine, plans, seats)
 }
 
-fn together_on(machine: &Machine, plans: &[(Plan, Options)], seats: usize) -> Vec<(Facts, Told)> {
+fn together_on(machine: &Machine, plans: &[(Plan, Options)], seats: usize) -> Vec<(Facts, Tape)> {
     let next = Mutex::new(0);
-    let mut found: Vec<(usize, (Facts, Told))> = std::thread::scope(|scope| {
+    let mut found: Vec<(usize, (Facts, Tape))> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..seats)
             .map(|_| {
                 scope.spawn(|| {
@@ -105,7 +82,7 @@ fn together_on(machine: &Machine, plans: &[(Plan, Options)], seats: usize) -> Ve
     found.into_iter().map(|(_, found)| found).collect()
 }
 
-fn alone(plan: &Plan, options: &Options) -> (Facts, Told) {
+fn alone(plan: &Plan, options: &Options) -> (Facts, Tape) {
     run(plan, Machine::Device(Box::new(gpu().clone())), options.clone())
 }
 
@@ -161,7 +138,7 @@ fn a_run_goes_on_beside_others_from_a_checkpoint_of_a_run_alone() {
         })
         .collect();
     // Two were alone, and two beside each other; then all are together.
-    let mut before: Vec<Told> = first[..2].iter().map(|(p, o)| alone(p, o).1).collect();
+    let mut before: Vec<Tape> = first[..2].iter().map(|(p, o)| alone(p, o).1).collect();
     before.extend(together(&first[2..], 2).into_iter().map(|(_, told)| told));
     let rest: Vec<(Plan, Options)> = plans
         .iter()

@@ -1,17 +1,15 @@
 //! A run that goes on from a checkpoint ends with the same bytes as a run without interruption.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use crate::common::{ARCHITECTURES, cpu, device};
-use anyhow::Result;
+use crate::common::{ARCHITECTURES, Tape, cpu, device};
 use tandem::data::Dataset;
 use tandem::model::arena::Numbers;
 use tandem::run::checkpoint::disk::Disk;
 use tandem::run::checkpoint::{Context, Snapshot, list, load, write};
 use tandem::run::machine::Machine;
 use tandem::run::train::point::Point;
-use tandem::run::train::{Observer, Options, Outcome, Plan, train};
+use tandem::run::train::{Options, Outcome, Plan, train};
 
 const WIDTH: usize = 7;
 const CLASSES: [usize; 2] = [4, 4];
@@ -53,30 +51,6 @@ fn data(seed: u64, rows: usize) -> Dataset {
 
 fn plan(optimizer: &str, train: &str) -> Plan {
     crate::common::plan_of(&tables(optimizer, train), data(1, ROWS), Some(data(2, 90)), &CLASSES)
-}
-
-/// Keeps everything that a run reports.
-#[derive(Default)]
-struct Tape {
-    points: Vec<Point>,
-    snapshots: Vec<Arc<Snapshot>>,
-}
-
-impl Observer for Tape {
-    fn point(&mut self, point: &Point) -> Result<()> {
-        // Only the seconds may differ.
-        self.points.push(Point { seconds: 0.0, ..point.clone() });
-        Ok(())
-    }
-
-    fn wants_checkpoints(&self) -> bool {
-        true
-    }
-
-    fn checkpoint(&mut self, snapshot: &Arc<Snapshot>) -> Result<()> {
-        self.snapshots.push(Arc::clone(snapshot));
-        Ok(())
-    }
 }
 
 fn run(

@@ -13,17 +13,14 @@ use super::kind::{Kind, Share};
 use super::store::{NoRoom, Room};
 use crate::device::asked::{Command, Landing, Tally, Task};
 use crate::device::awake::Awake;
-use crate::device::buffer::{PENDING, buffer, map, read, read_back};
+use crate::device::buffer::{PENDING, UPLOAD, buffer, map, read, read_back};
 use crate::device::gpu::Gpu;
 use crate::fault::{Exit, Fault, FaultKind, exit_of, hint_of};
 use crate::kernels::MAX_GROUPS;
 use crate::kernels::params::Step;
-use crate::schedule::{IN_FLIGHT, Program, SLOTS, Slice, StepResult, Work};
+use crate::schedule::{IN_FLIGHT, Program, SLOTS, Slice, Work};
 
-/// Bytes of uploads after which the queue is flushed, so that staging memory stays bounded.
-const UPLOAD: usize = 32 << 20;
-
-/// How long members that have steps wait for those that are busy on the host, at most.
+/// The longest time for which members with steps wait for those that are busy on the host.
 const PATIENCE: Duration = Duration::from_millis(20);
 
 /// A member, as the driver sees it.
@@ -79,15 +76,18 @@ struct Flight {
 /// The driver of a pack.
 pub(super) struct Driver {
     gpu: Gpu,
+    /// The largest number of members of a kind.
     most: usize,
+    /// The largest number of floating-point operations of a dispatch.
+    most_flop: u64,
     commands: Receiver<Command>,
     kinds: Vec<Option<Kind>>,
     members: BTreeMap<u64, Rider>,
     joined: u64,
     flights: VecDeque<Flight>,
-    /// Why the pack does nothing any more.
+    /// The fault after which the pack does nothing any more.
     failed: Option<Fault>,
-    /// Since when members wait for those that are busy on the host.
+    /// The time from which on members wait for those that are busy on the host.
     since: Instant,
     /// The time of the last submission.
     took: Duration,
@@ -124,6 +124,7 @@ impl Driver {
         tally: Arc<Tally>,
     ) -> Driver {
         Driver {
+            most_flop: gpu.tuning().flop_per_dispatch,
             gpu,
             most,
             commands,
@@ -341,14 +342,13 @@ impl Driver {
         let ((schedule, kind), members) = largest?;
         let of_kind = self.kinds[kind].as_ref()?;
         // No dispatch may take too long, and a grid has an end.
-        let most = self.gpu.tuning().flop_per_dispatch;
         let (mut flop, mut taken, mut depth) = (0u64, Vec::new(), 1);
         for member in members {
             let seat = self.members[&member].seat;
             flop = flop.saturating_add(of_kind.flop(seat, schedule));
             depth = depth.max(of_kind.depth(seat, schedule));
             let is_deep = u64::from(depth) * (taken.len() as u64 + 1) > u64::from(MAX_GROUPS);
-            if !taken.is_empty() && (flop > most || is_deep) {
+            if !taken.is_empty() && (flop > self.most_flop || is_deep) {
                 break;
             }
             taken.push(member);
@@ -405,13 +405,7 @@ impl Driver {
             let (flags, behind) = behind.split_at(flags);
             let (numbers, behind) = behind.split_at(more);
             rest = behind;
-            let mut results = Vec::new();
-            for (step, row) in part.steps.iter().zip(metrics.chunks_exact(stride)) {
-                self.gpu.check_stamp(step, f32::from_bits(row[0]))?;
-                let metrics = row[1..].iter().map(|b| f64::from(f32::from_bits(*b))).collect();
-                let (number, rows, numbers) = (step.number, step.rows, Vec::new());
-                results.push(StepResult { number, rows, metrics, numbers });
-            }
+            let mut results = self.gpu.results(&part.steps, metrics, stride)?;
             if let Some(last) = results.last_mut() {
                 last.numbers = numbers.iter().copied().map(f32::from_bits).collect();
             }

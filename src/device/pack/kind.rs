@@ -222,12 +222,12 @@ impl Kind {
     ) -> Room<()> {
         let whole = self.program(seat)?.buffers[buffer.0].len;
         let store = &mut self.stores[buffer.0];
-        match store.write(&self.gpu, seat, whole, first, words)? {
+        let moves = store.moves;
+        let written = store.write(&self.gpu, seat, whole, first, words)?;
+        self.is_bound &= store.moves == moves;
+        match written {
             Ok(false) => {}
-            Ok(true) => {
-                self.is_bound = false;
-                self.forget_records();
-            }
+            Ok(true) => self.forget_records(),
             Err(NoRoom) => return Ok(Err(NoRoom)),
         }
         Ok(Ok(()))
@@ -358,16 +358,6 @@ impl Kind {
             }
             constants.push(of_schedule);
         }
-        let mut distinct: Vec<Wanted> = Vec::new();
-        for w in &wanted {
-            if !distinct
-                .iter()
-                .any(|d| d.kernel.name == w.kernel.name && d.constants == w.constants)
-            {
-                distinct.push(w.clone());
-            }
-        }
-        compiled(&self.gpu, &distinct)?;
         let mut pipelines = compiled(&self.gpu, &wanted)?.into_iter();
         let (mut at, mut launches) = (0, Vec::new());
         let first = Arc::clone(&self.first);

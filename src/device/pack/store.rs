@@ -32,7 +32,7 @@ impl Place {
 #[derive(Debug)]
 pub(super) struct Store {
     name: String,
-    /// How kernels read it through a mirror, if they do.
+    /// The access of kernels that read it through a mirror, if there are any.
     mirrored: Option<Access>,
     /// Whether kernels only read it.
     pub(super) is_read_only: bool,
@@ -45,13 +45,15 @@ pub(super) struct Store {
     of_seat: Vec<Option<usize>>,
     buffer: Option<wgpu::Buffer>,
     mirror: Option<Mirror>,
+    /// The number of times that another buffer took the place of its buffer.
+    pub(super) moves: usize,
 }
 
-/// That a store finds no room on a device.
+/// The answer of a store that finds no room on a device.
 #[derive(Debug)]
 pub(super) struct NoRoom;
 
-/// What came of a wish for room.
+/// The answer to a wish for room.
 pub(super) type Room<T> = Result<Result<T, NoRoom>>;
 
 impl Store {
@@ -72,6 +74,7 @@ impl Store {
             of_seat: vec![None; seats],
             buffer: None,
             mirror: None,
+            moves: 0,
         }
     }
 
@@ -133,6 +136,7 @@ impl Store {
             gpu.wait(&submission)?;
         }
         (self.buffer, self.mirror, self.len) = (Some(buffer), mirror, len);
+        self.moves += 1;
         self.places.resize(places, Place::default());
         Ok(Ok(true))
     }

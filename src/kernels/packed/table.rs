@@ -1,6 +1,7 @@
 //! The table of records of a launch.
 
 use super::{Access, HEAD, Packed};
+use crate::kernels::MAX_GROUPS;
 
 /// What a member has of its own in a dispatch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,9 +15,6 @@ pub struct Member {
     /// For each binding, in the order of the list: the bytes of its region.
     pub bytes: Vec<u64>,
 }
-
-/// Workgroups along an axis that every adapter grants.
-const MOST_GROUPS: u32 = 65_535;
 
 /// Whether all members have one grid, so that [`EVEN`](super::EVEN) may be true.
 pub fn is_even(members: &[Member]) -> bool {
@@ -37,7 +35,7 @@ impl Packed {
         let most = |axis: usize| busy().map(|l| l.grid[axis]).max().unwrap_or(0);
         let depth = most(2).max(1);
         let grid = [most(0), most(1), if most(2) == 0 { 0 } else { depth * members.len() as u32 }];
-        if grid.iter().any(|n| *n > MOST_GROUPS) {
+        if grid.iter().any(|n| *n > MAX_GROUPS) {
             return Err(format!("{}: a grid of {grid:?} workgroups", self.entry));
         }
         let mut words = vec![0; self.params_bytes() / 4];

@@ -56,7 +56,7 @@ pub fn train(
             engine.map_err(|error| memory::explain(error, plan, &tuning, window, machine))?;
         Run::new(plan, built, engine, options.clone(), start)
     };
-    // Beside others there may be no room for its data.
+    // Beside others there may be no room for its data, which is uploaded at its beginning.
     let mut run = match begun(&machine) {
         Err(error) if is_no_room(&error) => begun(&machine.alone())?,
         run => run?,
