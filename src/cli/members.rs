@@ -182,12 +182,19 @@ impl<'c> Members<'c> {
                         stopped.push(number);
                         exit = call.signals.arrived().or(exit);
                     }
-                    Some((_, Err(error))) if spares(&error) => {
-                        broken.get_or_insert(error);
-                    }
-                    Some((_, Err(error))) => {
-                        workers.stop();
-                        fault.get_or_insert(error);
+                    Some((number, Err(error))) => {
+                        let is_spared = spares(&error);
+                        // The last line on the console may be another member's.
+                        let error = match count {
+                            1 => error,
+                            _ => error.context(self.members[number].label.clone()),
+                        };
+                        if is_spared {
+                            broken.get_or_insert(error);
+                        } else {
+                            workers.stop();
+                            fault.get_or_insert(error);
+                        }
                     }
                 }
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::common::{gpu, open};
 use anyhow::Result;
 use tandem::config::Precision;
+use tandem::data::Dataset;
 use tandem::data::split::order::epoch_order;
 use tandem::device::adapter::Wish;
 use tandem::device::{Gpu, Session};
@@ -75,6 +76,19 @@ fn the_default_limits_of_webgpu_are_enough_and_change_no_bit() {
         };
         assert!(last(&least) == last(gpu()), "parameters differ");
     }
+}
+
+/// A kernel of software adapters reads a binding as a texture, too, and that has a limit of its own.
+#[test]
+fn data_of_more_than_one_binding_finds_room() {
+    let (width, rows) = (2048, 17_000);
+    assert!(4 * width * rows > 128 << 20);
+    let labels = vec![vec![0; rows]; 2];
+    let train = Dataset::from_arrays(width, vec![0.5; width * rows], labels).unwrap();
+    let plan = crate::common::plan(TABLES, train, &CLASSES);
+    let machine = Machine::Device(Box::new(gpu().clone()));
+    let built = plan.build(&machine.tuning()).unwrap();
+    machine.engine(built.program).unwrap();
 }
 
 /// `explain` estimates the memory of a program before there is a device. The device's allocator

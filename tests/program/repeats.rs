@@ -110,6 +110,16 @@ fn repeats_that_have_nothing_to_do_go_on_again() {
     room.on_reference(&best).refused(66, &["run: is a run of 2 repeats", "run/repeat-1"]);
 }
 
+/// Lines of runs that train at the same time stand between each other.
+#[test]
+fn the_fault_of_a_repeat_names_it() {
+    let room = room();
+    room.write("wild.toml", NET.replace("learning_rate = 5e-3", "learning_rate = 1e30"));
+    let own = ["train", "wild.toml", "--device", "cpu", "--threads", "2", "--out", "run"];
+    let ran = room.run(&[&own[..], &["--repeats", "2"], &SHORT].concat()).expect(3);
+    assert!(ran.err.contains("error: repeat "), "{ran:#?}");
+}
+
 #[test]
 fn what_repeats_cannot_be_is_refused() {
     let room = room();

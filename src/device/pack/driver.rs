@@ -23,12 +23,17 @@ use crate::schedule::{IN_FLIGHT, Program, SLOTS, Slice, Work};
 /// The longest time for which members with steps wait for those that are busy on the host.
 const PATIENCE: Duration = Duration::from_millis(20);
 
+/// The number of submissions of larger groups after which a group goes first.
+const PASSED_OVER: usize = 4;
+
 /// A member, as the driver sees it.
 struct Rider {
     kind: usize,
     seat: usize,
     /// What it asked for and is not done; the first is steps, or there is nothing.
     queue: VecDeque<Asked>,
+    /// The number of submissions of others since its steps could have been submitted.
+    passed_over: usize,
     landed: Sender<Result<Landing, Fault>>,
 }
 
@@ -240,9 +245,15 @@ impl Driver {
             }
         };
         let Some(kind) = &mut self.kinds[number] else { return Ok(None) };
-        let Ok(seat) = kind.join(program)? else { return Ok(None) };
+        let Ok(seat) = kind.join(program)? else {
+            // Nobody may come who finds the room that this member did not find.
+            if kind.is_empty() {
+                self.kinds[number] = None;
+            }
+            return Ok(None);
+        };
         self.joined += 1;
-        let rider = Rider { kind: number, seat, queue: VecDeque::new(), landed };
+        let rider = Rider { kind: number, seat, queue: VecDeque::new(), passed_over: 0, landed };
         self.members.insert(self.joined, rider);
         Ok(Some(self.joined))
     }
@@ -329,8 +340,9 @@ impl Driver {
         }
     }
 
-    /// The members whose next steps are submitted together, their kind, and the schedule: as many
-    /// as possible; of groups of equal size the one of the first schedule, which trains.
+    /// The members whose next steps are submitted together, their kind, and the schedule: those
+    /// that were passed over for too long, else as many as possible; of groups of equal size the
+    /// one of the first schedule, which trains.
     fn group(&self) -> Option<(usize, usize, Vec<u64>)> {
         let mut groups: BTreeMap<(usize, usize), Vec<u64>> = BTreeMap::new();
         for (member, rider) in &self.members {
@@ -338,8 +350,13 @@ impl Driver {
                 groups.entry((schedule, rider.kind)).or_default().push(*member);
             }
         }
-        let largest = groups.into_iter().rev().max_by_key(|(_, members)| members.len());
-        let ((schedule, kind), members) = largest?;
+        let waited = |members: &[u64]| {
+            let longest = members.iter().map(|m| self.members[m].passed_over).max();
+            longest.filter(|passed_over| *passed_over >= PASSED_OVER)
+        };
+        let weight = |members: &[u64]| (waited(members), members.len());
+        let first = groups.into_iter().rev().max_by_key(|(_, members)| weight(members));
+        let ((schedule, kind), members) = first?;
         let of_kind = self.kinds[kind].as_ref()?;
         // No dispatch may take too long, and a grid has an end.
         let (mut flop, mut taken, mut depth) = (0u64, Vec::new(), 1);
@@ -364,6 +381,10 @@ impl Driver {
         let count = most.min().unwrap_or(0);
         self.tally.steps.fetch_add(count as u64, Ordering::Relaxed);
         self.tally.of_members.fetch_add((count * members.len()) as u64, Ordering::Relaxed);
+        for (number, rider) in &mut self.members {
+            let waits = Driver::schedule(rider).is_some() && !members.contains(number);
+            rider.passed_over = if waits { rider.passed_over + 1 } else { 0 };
+        }
         let (mut shares, mut parts) = (Vec::new(), Vec::new());
         let Some(of_kind) = &mut self.kinds[kind] else { return Ok(()) };
         for member in &members {

@@ -237,7 +237,7 @@ impl Kind {
     pub(super) fn slice(&self, seat: usize, slice: Slice) -> Result<(&wgpu::Buffer, u64, u64)> {
         let store = &self.stores[slice.buffer.0];
         let buffer = store.buffer().ok_or_else(|| anyhow!("a store has no buffer"))?;
-        Ok((buffer, store.begin(seat) + 4 * slice.first as u64, 4 * slice.len as u64))
+        Ok((buffer, store.begin(seat)? + 4 * slice.first as u64, 4 * slice.len as u64))
     }
 
     /// The most floating-point operations of a dispatch of a schedule for a member.
@@ -441,7 +441,7 @@ impl Kind {
         for binding in &kernel.packed.bindings {
             let buffer = kernel.bound(dispatch, binding.slot)?;
             let store = &self.stores[buffer.0];
-            begins.push(store.begin(seat));
+            begins.push(store.begin(seat)?);
             bytes.push(4 * store.padded(program.buffers[buffer.0].len) as u64);
         }
         Ok(packed::Member { grid: dispatch.grid, params: dispatch.params.clone(), begins, bytes })

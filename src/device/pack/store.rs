@@ -94,8 +94,13 @@ impl Store {
     }
 
     /// The byte where the contents of a member begin.
-    pub(super) fn begin(&self, seat: usize) -> u64 {
-        4 * (self.of_seat[seat].unwrap_or(0) * self.len) as u64
+    ///
+    /// # Errors
+    /// A member without a place: another one's is none of its own.
+    pub(super) fn begin(&self, seat: usize) -> Result<u64> {
+        let place = self.of_seat[seat];
+        let place = place.ok_or_else(|| anyhow!("{}: seat {seat} has no place", self.name))?;
+        Ok(4 * (place * self.len) as u64)
     }
 
     /// Whether a member has a place.
@@ -114,17 +119,22 @@ impl Store {
             return Ok(Ok(false));
         }
         let most = places.max(2 * self.places.len()).min(self.of_seat.len());
-        let fitting = [most, places].into_iter().find(|places| self.fits(gpu, places * len));
-        let Some(places) = fitting else { return Ok(Err(NoRoom)) };
-        let (buffer, mirror) = match self.allocated(gpu, places * len) {
-            Ok(made) => made,
-            // Out of memory; a lost device is found by all that follows.
-            Err(_) if gpu.check().is_ok() => {
-                gpu.forget_refusal();
-                return Ok(Err(NoRoom));
+        let mut made = None;
+        for places in [most, places] {
+            if !self.fits(gpu, places * len) {
+                continue;
             }
-            Err(error) => return Err(error),
-        };
+            match self.allocated(gpu, places * len) {
+                Ok(parts) => {
+                    made = Some((places, parts));
+                    break;
+                }
+                // Out of memory; a lost device is found by all that follows.
+                Err(_) if gpu.check().is_ok() => gpu.forget_refusal(),
+                Err(error) => return Err(error),
+            }
+        }
+        let Some((places, (buffer, mirror))) = made else { return Ok(Err(NoRoom)) };
         if let Some(old) = &self.buffer {
             let descriptor = wgpu::CommandEncoderDescriptor { label: Some("move") };
             let mut encoder = gpu.device.create_command_encoder(&descriptor);
@@ -224,7 +234,7 @@ impl Store {
             }
         }
         if let Some(buffer) = &self.buffer {
-            let at = self.begin(seat) + 4 * first as u64;
+            let at = self.begin(seat)? + 4 * first as u64;
             gpu.queue.write_buffer(buffer, at, bytemuck::cast_slice(words));
         }
         Ok(Ok(changed))
