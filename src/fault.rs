@@ -36,6 +36,16 @@ pub enum Exit {
     Terminated = 143,
 }
 
+impl Exit {
+    /// The exit with a code.
+    pub fn of_code(code: u8) -> Option<Exit> {
+        use Exit::*;
+        let all = [Usage, NotFinite, Data, NoInput, Unavailable, Internal, CantCreate, Io, Busy];
+        let mut all = all.into_iter().chain([Config, Interrupted, Terminated]);
+        all.find(|exit| *exit as u8 == code)
+    }
+}
+
 /// Kinds of faults that callers treat differently although their exit code is the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FaultKind {

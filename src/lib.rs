@@ -78,6 +78,7 @@ pub mod measure;
 pub mod model;
 pub mod objective;
 pub mod plan;
+pub mod ranks;
 pub mod reference;
 pub mod replace;
 pub mod report;

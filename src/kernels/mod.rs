@@ -238,6 +238,7 @@ registry! {
     gradient_norm_direct (software), GradientNorm, 4.0, in_place_of gradient_norm;
     reduce_metrics, ReduceMetrics, 4.0;
     reduce_metrics_direct (software), ReduceMetrics, 4.0, in_place_of reduce_metrics;
+    sum_shards, SumShards, 1.0; // one sum
     adam, Adam, 8.0; // products, then a root and a division
     adam_direct (software), Adam, 8.0, in_place_of adam;
     sgd, Sgd, 8.0; // the root and the division of the clip factor

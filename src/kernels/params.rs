@@ -213,6 +213,11 @@ records! {
     "Params" Agreement { rows: u32, chunk_first: u32, pairs: u32, gradient: u32 }
     /// Parameters of `gradient_norm`.
     "Params" GradientNorm { count: u32, partials: u32, groups: u32 }
+    /// Parameters of `sum_shards`.
+    "Params" SumShards {
+        count: u32, source_first: u32, target_first: u32, source_stride: u32, target_stride: u32,
+        add: u32,
+    }
     /// Parameters of `reduce_metrics`.
     "Params" ReduceMetrics { stride: u32, accumulate: u32, first: u32, rows: u32 }
     /// Parameters of `adam`.

@@ -176,6 +176,7 @@ impl Single {
             spread: &[],
             augmented: None,
             labels: crate::step::LabelShape::default(),
+            shards: Default::default(),
         };
         let built = build(&request)?;
         let mut program = built.program.clone();

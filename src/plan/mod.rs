@@ -10,6 +10,7 @@ mod mixes;
 mod mixing;
 mod planes;
 mod scene;
+mod shards;
 pub mod variants;
 mod views;
 
@@ -21,6 +22,7 @@ pub use scene::{
     BalanceBuffers, Buffers, Chunk, Counting, PartBuffers, PartShape, Scene, Segment, block,
     chunks, first_overwrites,
 };
+pub use shards::Shards;
 pub use views::{
     ByRows, CombineGroup, ConstantRun, Deep, Depth, Planes, SharedBackward, Sharing, TaskBlock,
     Views, Wanted, WeightRun, layer_name,

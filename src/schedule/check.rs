@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 
 use super::{Buffer, Dispatch, Effect, Program, Schedule, Slice};
-use crate::kernels::MAX_GROUPS;
+use crate::kernels::{self, MAX_GROUPS};
 use crate::kernels::signature::{Access, Signature};
 use crate::model::layout::ALIGN;
 
@@ -262,8 +262,18 @@ fn known_before_read(program: &Program, schedule: &Schedule) -> Vec<String> {
             .iter()
             .filter(|(e, _)| *e != Effect::Read)
             .for_each(|(_, s)| known.insert(s));
+        exchanged(dispatch, false).for_each(|slot| known.insert(slot));
     }
     found
+}
+
+/// The slots that an exchange behind a dispatch fills, or the one that it reads.
+fn exchanged(dispatch: &Dispatch, own: bool) -> impl Iterator<Item = &Slice> {
+    let slots = dispatch.exchange.iter().flat_map(move |exchange| {
+        let slots = exchange.slots.iter().enumerate();
+        slots.filter(move |(rank, _)| (*rank == exchange.rank) == own)
+    });
+    slots.map(|(_, slot)| slot)
 }
 
 /// Slices that are written are read before they are overwritten, or are wanted at the end, or are
@@ -273,6 +283,8 @@ fn used_after_write(program: &Program, schedule: &Schedule) -> Vec<String> {
     let spare = Elements::of(&schedule.spare);
     let mut found = Vec::new();
     for (number, dispatch) in schedule.dispatches.iter().enumerate().rev() {
+        exchanged(dispatch, false).for_each(|slot| used.remove(slot));
+        exchanged(dispatch, true).for_each(|slot| used.insert(slot));
         let idle = dispatch
             .effects
             .iter()
@@ -309,17 +321,18 @@ fn used_after_write(program: &Program, schedule: &Schedule) -> Vec<String> {
 }
 
 /// The first dispatch that writes a gradient overwrites it, and later ones add: there is no
-/// clearing pass. The gradients that are given, as zeros, are the gaps between blocks, and blocks
+/// clearing pass. Sums over shards begin anew behind a dispatch that keeps or adds one. The gradients that are given, as zeros, are the gaps between blocks, and blocks
 /// that are not trained, which nobody writes. Blocks begin at multiples of [`ALIGN`]; a given slice
 /// with such an element would excuse a block from being overwritten.
 fn gradients_once(program: &Program, schedule: &Schedule) -> Vec<String> {
     let gradients = program.gradients_buffer;
     let of_gradients = |s: &&Slice| s.buffer == gradients;
     let begins_block = |s: &Slice| s.first.next_multiple_of(ALIGN) < s.first + s.len;
+    let adds_shards = |d: &&Dispatch| d.kernel.name == kernels::sum_shards.name;
     let written = |s: &Slice| {
-        schedule
-            .dispatches
-            .iter()
+        let dispatches = schedule.dispatches.iter();
+        dispatches
+            .filter(|d| !adds_shards(d))
             .flat_map(|d| &d.effects)
             .any(|(e, w)| *e != Effect::Read && w.overlaps(s))
     };
@@ -330,6 +343,8 @@ fn gradients_once(program: &Program, schedule: &Schedule) -> Vec<String> {
         .collect();
     let mut written = Elements::default();
     for (number, dispatch) in schedule.dispatches.iter().enumerate() {
+        let reads = dispatch.effects.iter().filter(|_| adds_shards(&dispatch));
+        reads.for_each(|(_, slice)| written.remove(slice));
         for (_, slice) in
             dispatch.effects.iter().filter(|(e, s)| *e == Effect::Overwrite && of_gradients(&s))
         {

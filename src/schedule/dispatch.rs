@@ -26,6 +26,17 @@ pub struct Dispatch {
     /// Whether it belongs to a pass that is done for a part of its results: the rest is written in
     /// vain.
     pub in_part: bool,
+    /// What the ranks exchange behind it, where a step is that of one of several ranks.
+    pub exchange: Option<Exchange>,
+}
+
+/// An exchange between ranks: each has filled its own slot, and gets those of the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// The slots by rank, of one length.
+    pub slots: Vec<Slice>,
+    /// The number of the own rank.
+    pub rank: usize,
 }
 
 impl Dispatch {
@@ -47,6 +58,7 @@ impl Dispatch {
             effects: Vec::new(),
             flop: 0,
             in_part: false,
+            exchange: None,
         }
     }
 

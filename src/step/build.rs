@@ -11,7 +11,7 @@ use crate::config::Optimizer;
 use crate::fault::{Exit, Fault};
 use crate::kernels::MAX_GROUPS;
 use crate::objective::Phase;
-use crate::plan::{Chunk, LayerPlan, chunks};
+use crate::plan::{Chunk, LayerPlan, Shards};
 use crate::schedule::{Dispatch, MetricKind};
 
 /// Rows of an evaluation step, where memory and time allow.
@@ -97,13 +97,14 @@ pub fn build(request: &Request) -> Result<Built> {
     let tokens = request.parts.iter().filter_map(|part| part.tokens.as_ref());
     let sentence = tokens.map(|tokens| tokens.longest()).max().unwrap_or(0);
     let evaluate_rows = EVALUATE_ROWS.max(batch).max(sentence).min(limit).min(longest).max(1);
-    let rows = batch.min(limit).max(evaluate_rows);
+    let rows = batch.div_ceil(request.shards.count).min(limit).max(evaluate_rows);
     // Whole vec4s of rows, so that blocks of activations begin where a vec4 begins.
     let capacity = if limit >= 4 { rows.next_multiple_of(4) } else { rows };
     let mut builder = Builder::new(request, capacity, limit);
     builder.place_data(request);
     let tables = builder.place_couplings();
     builder.place_metrics(&tables, request.optimizer.is_some_and(|o| o.clip_norm > 0.0));
+    builder.place_shards();
     let mut evaluate = Vec::new();
     let turns = request.optimizer.map(|optimizer| {
         let balance = &request.objective.balance;
@@ -146,11 +147,21 @@ pub fn build(request: &Request) -> Result<Built> {
 }
 
 /// A training step under construction.
-struct Step<'s> {
+pub(super) struct Step<'s> {
     shuffled: bool,
     tables: &'s [CouplingTable],
-    chunks: &'s [Chunk],
+    /// The chunks of each shard.
+    pub(super) shards: &'s [Vec<Chunk>],
+    /// The first chunk.
+    first: Chunk,
     turn: Turn,
+}
+
+impl Step<'_> {
+    /// True if a batch has more than one chunk.
+    fn is_cut(&self, shards: Shards) -> bool {
+        shards.cuts() || self.shards.iter().any(|chunks| chunks.len() > 1)
+    }
 }
 
 impl<'a> Builder<'a> {
@@ -162,18 +173,19 @@ impl<'a> Builder<'a> {
         tables: &[CouplingTable],
         (limit, turn): (usize, Turn),
     ) -> usize {
-        let chunks = chunks(request.batch, self.scene.plan.capacity.min(limit));
+        let shards = self.shards.chunks(request.batch, self.scene.plan.capacity.min(limit));
+        let first = shards[0][0];
         let mut dispatches = self.count(0, request.shuffled);
-        let step = Step { shuffled: request.shuffled, tables, chunks: &chunks, turn };
+        let step = Step { shuffled: request.shuffled, tables, shards: &shards, first, turn };
         dispatches.extend(self.descent(&step));
-        dispatches.extend(self.couple(tables, Phase::Weights, chunks[0], true));
+        dispatches.extend(self.couple(tables, Phase::Weights, step.first, true));
         if optimizer.clip_norm > 0.0 {
             dispatches.push(self.gradient_norm());
         }
-        let first = if chunks.len() > 1 { self.chunk_metrics } else { 0 };
+        let first = if step.is_cut(self.shards) { self.chunk_metrics } else { 0 };
         let last = self.program.metrics.len() - self.watched();
         if first < last {
-            dispatches.push(self.reduce(first, last - first, chunks[0]));
+            dispatches.push(self.reduce(first, last - first, step.first));
         }
         if turn.observes {
             dispatches.push(self.change(false));
@@ -205,21 +217,27 @@ impl<'a> Builder<'a> {
             dispatches.extend(self.recall());
         }
         // Weights that follow from the batch are known when all its chunks were seen once.
-        let is_swept_twice =
-            step.chunks.len() > 1 && solves && matches!(way, Way::Losses | Way::Planes);
+        let is_cut = step.is_cut(self.shards);
+        let is_swept_twice = is_cut && solves && matches!(way, Way::Losses | Way::Planes);
         if is_swept_twice {
-            for &chunk in step.chunks {
+            let of_chunk = |chunk: Chunk| {
                 let mut ahead = self.ahead(step, chunk, way);
                 if way == Way::Planes && is_balanced {
                     ahead.extend(self.couplings_as_objective(step.tables, chunk, (true, false)));
                 }
-                dispatches.extend(ahead.into_iter().map(Dispatch::in_part));
-                dispatches.extend(self.measured(step, chunk, way));
+                let ahead = ahead.into_iter().map(Dispatch::in_part);
+                ahead.chain(self.measured(step, chunk, way)).collect()
+            };
+            let sums = self.sums_of_measured(way);
+            dispatches.extend(self.over_batch(step, of_chunk, &sums));
+            if way == Way::Planes && self.shards.cuts() {
+                dispatches.push(self.scale_products());
             }
             dispatches.extend(self.solve(false));
         }
-        for &chunk in step.chunks {
-            dispatches.extend(self.ahead(step, chunk, way));
+        let is_looked_at = matches!(way, Way::Before | Way::Deep);
+        let of_chunk = |chunk: Chunk| {
+            let mut dispatches = self.ahead(step, chunk, way);
             if way == Way::Planes && is_balanced {
                 dispatches.extend(self.private_gradients(chunk));
                 if step.turn.observes {
@@ -236,10 +254,16 @@ impl<'a> Builder<'a> {
                 dispatches.extend(self.losses_of_chunk(chunk));
             }
             dispatches.extend(self.back(step, chunk, way));
-            if step.chunks.len() > 1 {
+            if is_cut {
                 dispatches.push(self.reduce(0, self.chunk_metrics, chunk));
             }
-        }
+            dispatches
+        };
+        let sums = self.sums_of_descent(
+            is_looked_at || step.turn.observes,
+            is_looked_at && solves && self.needs_losses(),
+        );
+        dispatches.extend(self.over_batch(step, of_chunk, &sums));
         if matches!(way, Way::Before | Way::Deep) && solves {
             dispatches.extend(self.remember());
             dispatches.extend(self.compare_gradients());
@@ -273,7 +297,7 @@ impl<'a> Builder<'a> {
     fn measured(&self, step: &Step, chunk: Chunk, way: Way) -> Vec<Dispatch> {
         let mut dispatches: Vec<Dispatch> = self.losses_of_chunk(chunk).into_iter().collect();
         if way == Way::Planes {
-            let is_last = chunk.index + 1 == step.chunks.len();
+            let is_last = !self.shards.cuts() && chunk.index + 1 == step.shards[0].len();
             dispatches.extend(self.compare_planes(chunk, is_last));
         }
         if way == Way::ByRows {
@@ -343,9 +367,9 @@ impl<'a> Builder<'a> {
             return Vec::new();
         }
         let b = &self.scene.buffers;
-        let mut dispatches = Vec::new();
-        for &chunk in step.chunks {
-            if step.chunks.len() > 1 {
+        let of_chunk = |chunk: Chunk| {
+            let mut dispatches = Vec::new();
+            if step.is_cut(self.shards) {
                 dispatches.extend(
                     self.gather(0, chunk, step.shuffled, true).into_iter().map(Dispatch::in_part),
                 );
@@ -357,7 +381,9 @@ impl<'a> Builder<'a> {
             };
             dispatches.extend(self.forward(chunk, true).into_iter().map(quiet));
             dispatches.push(self.task_losses(chunk, true));
-        }
+            dispatches
+        };
+        let mut dispatches = self.over_batch(step, of_chunk, &self.sums_of_losses_after());
         dispatches.extend(self.solve(true));
         dispatches
     }

@@ -8,7 +8,7 @@ use crate::config::OptimizerKind;
 use crate::kernels::params;
 use crate::model::layout::{ALIGN, Block};
 use crate::objective::{Coupling, Objective, Placed};
-use crate::plan::{LayerPlan, PartBuffers, Scene};
+use crate::plan::{LayerPlan, PartBuffers, Scene, Shards};
 use crate::schedule::{Buffer, Dispatch, Program, Schedule, Slice, slices};
 
 /// A program under construction.
@@ -33,6 +33,10 @@ pub(super) struct Builder<'a> {
     pub(super) loss_flags: u32,
     /// The flag of gradients that were weighed.
     pub(super) balance_flag: u32,
+    /// How batches are cut.
+    pub(super) shards: Shards,
+    /// The buffers for sums of shards.
+    pub(super) shard_sums: Vec<Buffer>,
 }
 
 /// A kind of coupling in use: its table, and its pairs with their places in the objective.
@@ -86,6 +90,8 @@ impl<'a> Builder<'a> {
             weights: 0,
             loss_flags: params::NONE,
             balance_flag: params::NONE,
+            shards: request.shards,
+            shard_sums: Vec::new(),
         }
     }
 

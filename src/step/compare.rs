@@ -270,6 +270,11 @@ impl Builder<'_> {
             .constant("APART", f64::from(u8::from(others.is_some())))
     }
 
+    /// The sums of products over all shards, scaled for the solve.
+    pub(super) fn scale_products(&self) -> Dispatch {
+        self.sum_products(0, 1, true, true)
+    }
+
     /// The sums of products over all regions; with `is_last` scaled for the solve.
     fn sum_products(
         &self,

@@ -15,6 +15,7 @@ mod images;
 mod metrics;
 mod mixes;
 mod request;
+mod shards;
 mod solve;
 mod update;
 mod vectors;

@@ -8,7 +8,7 @@ use crate::model::graph::GateNames;
 use crate::model::layout::Layout;
 use crate::model::network::Network;
 use crate::objective::Objective;
-use crate::plan::{Augmented, Buffers, Counting, PartBuffers, PartShape};
+use crate::plan::{Augmented, Buffers, Counting, PartBuffers, PartShape, Shards};
 use crate::schedule::Program;
 
 /// The inputs of the builder of a program.
@@ -36,6 +36,8 @@ pub struct Request<'a> {
     pub augmented: Option<Augmented>,
     /// The labels of the parts.
     pub labels: LabelShape,
+    /// How the batches of training steps are cut.
+    pub shards: Shards,
 }
 
 impl Request<'_> {

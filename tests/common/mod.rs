@@ -5,6 +5,7 @@
 
 pub mod images;
 pub mod program;
+pub mod ranks;
 pub mod recorded;
 pub mod xml;
 

@@ -24,6 +24,7 @@ mod model_file;
 mod numerics;
 mod packed_kernels;
 mod packed_refused;
+mod ranks;
 mod readers;
 mod report;
 mod run_directory;

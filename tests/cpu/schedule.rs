@@ -217,6 +217,7 @@ impl Case {
             spread: &self.spread(),
             augmented: self.augmented(),
             labels: LabelShape { weighted: self.table, blanks: self.table },
+            shards: Default::default(),
         };
         build(&request).unwrap_or_else(|e| panic!("{self:?}\n{e:#}"))
     }
@@ -349,6 +350,7 @@ fn a_time_limit_splits_batches_by_the_laws() {
         spread: &[],
         augmented: None,
         labels: tandem::step::LabelShape::default(),
+        shards: Default::default(),
     };
     let built = build(&request).unwrap();
     assert_eq!(count(&built, "softmax_cross_entropy"), 4, "100 rows, 32 at a time");

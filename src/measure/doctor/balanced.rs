@@ -8,6 +8,7 @@ use crate::config::{
 };
 use crate::model::loss::Loss;
 use crate::model::network::Head;
+use crate::plan::Shards;
 use crate::step::LabelShape;
 
 /// A method with everything else as by default.
@@ -98,6 +99,20 @@ pub(super) const BALANCED: &[CaseShape] = &[
         ..SMALL
     },
     CaseShape { name: "mgda", balance: || method(Balancer::Mgda), ..SMALL },
+    CaseShape {
+        name: "mgda, observed, in shards",
+        balance: || Balance { observe: 3, ..method(Balancer::Mgda) },
+        rows: [200, 100, 95],
+        shards: Shards { count: 4, ranks: 1, rank: 0 },
+        ..SMALL
+    },
+    CaseShape {
+        name: "gradnorm in shards",
+        balance: || method(Balancer::Gradnorm { alpha: 1.5, learning_rate: 0.025 }),
+        rows: [200, 100, 95],
+        shards: Shards { count: 4, ranks: 2, rank: 0 },
+        ..SMALL
+    },
     CaseShape {
         name: "upgrad, exact, observed",
         balance: || Balance {

@@ -157,6 +157,7 @@ fn case(shape: &CaseShape, tuning: &Tuning) -> Result<Case> {
         spread: &spread(shape),
         augmented: shape.augmented,
         labels: shape.labels,
+        shards: shape.shards,
     })?;
     let (cells, spread) = (cells(&network, shape.labels), spread(shape));
     let blocks = layout.blocks.iter().map(|b| (b.offset, b.len)).collect();

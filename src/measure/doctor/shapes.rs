@@ -10,7 +10,7 @@ use crate::model::architecture::columns;
 use crate::model::graph::{By, Draft, Graph, Owner, Source};
 use crate::model::loss::{Factor, Loss};
 use crate::model::network::{Head, Network};
-use crate::plan::Augmented;
+use crate::plan::{Augmented, Shards};
 use crate::step::LabelShape;
 
 /// Makes the graph of a network.
@@ -52,6 +52,8 @@ pub(super) struct CaseShape {
     pub(super) window: usize,
     /// The random changes of images, which the inputs are then.
     pub(super) augmented: Option<Augmented>,
+    /// How a batch is cut.
+    pub(super) shards: Shards,
 }
 
 pub(super) const ADAM: OptimizerKind = OptimizerKind::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
@@ -81,6 +83,7 @@ pub(super) const BASE: CaseShape = CaseShape {
     vectors: &[],
     window: 0,
     augmented: None,
+    shards: Shards { count: 1, ranks: 1, rank: 0 },
 };
 
 /// A trunk whose layers are added to what they read.
@@ -352,6 +355,28 @@ pub(super) const SHAPES: &[CaseShape] = &[
         rows: [90, 40, 33],
         coupled: true,
         scale: 1e-3,
+        ..BASE
+    },
+    CaseShape {
+        name: "shards, in chunks",
+        inputs: 11,
+        trunk: &[24],
+        heads: &[(4, &[]), (4, &[6])],
+        dropout: 0.25,
+        optimizer: ADAM,
+        rows: [300, 200, 190],
+        coupled: true,
+        binding: 4200,
+        shards: Shards { count: 8, ranks: 1, rank: 0 },
+        ..BASE
+    },
+    CaseShape {
+        name: "the shards of one of four ranks",
+        inputs: 7,
+        trunk: &[12],
+        heads: &[(3, &[]), (2, &[])],
+        rows: [90, 43, 40],
+        shards: Shards { count: 8, ranks: 4, rank: 2 },
         ..BASE
     },
     CaseShape {

@@ -41,3 +41,15 @@ pub(super) fn reduce_metrics<T: Real>(a: &Arguments<T>) {
     }
     metrics[row] = T::of(f64::from(step.number & 0x00ff_ffff));
 }
+
+/// A sum over shards, kept or added to another one.
+pub(super) fn sum_shards<T: Real>(a: &Arguments<T>) {
+    let (p, slot) = (a.params::<params::SumShards>(), a.step().slot);
+    let (source, mut sums) = (a.numbers("source"), a.numbers_mut("sums"));
+    let from = (p.source_first + slot * p.source_stride) as usize;
+    let to = (p.target_first + slot * p.target_stride) as usize;
+    for i in 0..p.count as usize {
+        let value = source[from + i];
+        sums[to + i] = if p.add == 1 { sums[to + i] + value } else { value };
+    }
+}

@@ -35,7 +35,7 @@ use super::real::Real;
 type Twin<T> = fn(&Arguments<T>);
 
 /// The twins by the names of their kernels.
-fn table<T: Real>() -> [(&'static str, Twin<T>); 41] {
+fn table<T: Real>() -> [(&'static str, Twin<T>); 42] {
     [
         ("gather_rows", gather_rows::gather_rows),
         ("gather_images", gather_images::gather_images),
@@ -76,6 +76,7 @@ fn table<T: Real>() -> [(&'static str, Twin<T>); 41] {
         ("agreement", agreement::agreement),
         ("gradient_norm", metrics::gradient_norm),
         ("reduce_metrics", metrics::reduce_metrics),
+        ("sum_shards", metrics::sum_shards),
         ("adam", optimizers::adam),
         ("sgd", optimizers::sgd),
     ]

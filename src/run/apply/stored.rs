@@ -79,6 +79,7 @@ fn apply_bare(model: &Model, data: &Dataset, rows: usize, machine: Machine) -> R
         spread: &model.schema.input.spread(),
         augmented: None,
         labels: LabelShape::of([data]),
+        shards: Default::default(),
     })?;
     let mut engine = machine.engine(built.program.clone())?;
     engine.upload(built.buffers.parameters, 0, bytemuck::cast_slice(&model.parameters))?;

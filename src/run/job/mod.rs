@@ -22,6 +22,7 @@ use crate::kernels::tuning::Tuning;
 use crate::measure::precision::{precise, wants_units};
 use crate::measure::tune::{Choice, Mode, tuned};
 use crate::model::file;
+use crate::ranks::Share;
 use crate::run::checkpoint::{Keeper, Loaded};
 use crate::run::directory::{RunDirectory, best_for};
 use crate::run::machine::Machine;
@@ -103,6 +104,8 @@ pub struct Job {
     pub retries: u64,
     /// Whether each dispatch is timed.
     pub profile: bool,
+    /// The other ranks that train its runs, and how; `None` = this process trains them.
+    pub ranks: Option<Share>,
     machine: OnceLock<Machine>,
 }
 
@@ -152,6 +155,7 @@ impl Job {
             steps_per_submission: self.steps_per_submission,
             retries: self.retries,
             profile: false,
+            ranks: None,
             machine: OnceLock::from(machine.beside_others()?),
         })
     }
@@ -258,6 +262,7 @@ impl Job {
             streamed,
             resume: loaded.map(|loaded| loaded.snapshot),
             until,
+            ranks: self.ranks.clone(),
         };
         let mut open = || self.reopen(plan.config.train.precision, kernels.unit);
         let (first, retries) = (machine.clone(), self.retries);

@@ -21,13 +21,17 @@ mod validate;
 mod vectors;
 mod verdict;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
 
 use crate::fault::is_no_room;
+use crate::ranks::{Share, Ways, lead, remote};
 use crate::run::machine::Machine;
 use crate::run::train::step_loop::Run;
+use crate::schedule::Program;
+use crate::step::Built;
 
 pub use outcome::{BestForTask, Ended, Observer, Options, Outcome, Silent};
 pub use plan::{Plan, WINDOW};
@@ -51,9 +55,37 @@ pub fn train(
     let window = options.streamed.map(|bytes| plan.window(bytes));
     let begun = |machine: &Machine| {
         let built = plan.build_for(&tuning, window)?;
-        let engine = machine.clone().engine(built.program.clone());
-        let engine =
-            engine.map_err(|error| memory::explain(error, plan, &tuning, window, machine))?;
+        let mut own = |program: Program| {
+            let engine = machine.clone().engine(program);
+            engine.map_err(|error| memory::explain(error, plan, &tuning, window, machine))
+        };
+        let (built, engine) = match &options.ranks {
+            None => {
+                let engine = own(built.program.clone())?;
+                (built, engine)
+            }
+            Some(Share::One(net, rank)) => {
+                let engine = remote(net, *rank, built.program.clone())?;
+                (built, engine)
+            }
+            Some(Share::All(net, spent)) => {
+                let of_rank = |rank: usize| {
+                    let shards = plan.shards_of(net.size(), rank)?;
+                    plan.build_share(&tuning, window, shards)
+                };
+                let mut all = (0..net.size()).map(of_rank).collect::<Result<Vec<Built>>>()?;
+                let programs = all.iter().map(|built| built.program.clone()).collect();
+                let built = all.swap_remove(0);
+                let others = built.parts.iter().skip(1).flat_map(|part| &part.segments);
+                let ways = Ways {
+                    parameters: built.buffers.parameters,
+                    own: others.flat_map(|s| [s.features, s.labels]).collect(),
+                    spent: Arc::clone(spent),
+                };
+                let engine = lead(net, programs, ways, &mut own)?;
+                (built, engine)
+            }
+        };
         Run::new(plan, built, engine, options.clone(), start)
     };
     // Beside others there may be no room for its data, which is uploaded at its beginning.

@@ -5,6 +5,7 @@ use crate::fault::Fault;
 use crate::kernels::tuning::Tuning;
 use crate::measure::profile::Profile;
 use crate::model::network::Network;
+use crate::ranks::Share;
 use crate::run::apply::evaluate::Measured;
 use crate::run::checkpoint::Snapshot;
 use crate::run::train::point::Point;
@@ -179,6 +180,8 @@ pub struct Options {
     /// The step after which the run stops, as if the observer had asked for it; at an evaluation
     /// it stops behind that.
     pub until: Option<u64>,
+    /// The other ranks that train it, and how; `None` = this process trains it.
+    pub ranks: Option<Share>,
 }
 
 /// How a run goes on after some steps.

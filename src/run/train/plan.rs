@@ -12,7 +12,7 @@ use crate::model::init;
 use crate::model::layout::Layout;
 use crate::model::network::Network;
 use crate::objective::Objective;
-use crate::plan::{Augmented, PartShape};
+use crate::plan::{Augmented, PartShape, Shards};
 use crate::run::checkpoint::Snapshot;
 use crate::run::train::selection::Selection;
 use crate::run::train::sums::Sums;
@@ -105,6 +105,7 @@ impl Plan {
             }
         };
         check_accumulate(config.train.accumulate, batch)?;
+        check_shards(config.train.shards, batch, layout.graph.pools())?;
         Augmented::new(config.augment, &parts.schema.input)?;
         let steps_per_epoch = steps as u64;
         objective.per_epoch = steps_per_epoch;
@@ -199,6 +200,19 @@ impl Plan {
     /// # Errors
     /// As [`Plan::build`].
     pub fn build_for(&self, tuning: &Tuning, window: Option<usize>) -> Result<Built> {
+        self.build_share(tuning, window, Shards::of(self.config.train.shards))
+    }
+
+    /// The program of one of several ranks, which has its share of the shards.
+    ///
+    /// # Errors
+    /// As [`Plan::build`].
+    pub fn build_share(
+        &self,
+        tuning: &Tuning,
+        window: Option<usize>,
+        shards: Shards,
+    ) -> Result<Built> {
         let tuning = &match self.config.train.accumulate {
             1 => tuning.clone(),
             parts => {
@@ -220,7 +234,23 @@ impl Plan {
             spread: &self.parts.schema.input.spread(),
             augmented: Augmented::new(self.config.augment, &self.parts.schema.input)?,
             labels: LabelShape::of(self.named_parts().iter().map(|(_, part)| part.as_ref())),
+            shards,
         })
+    }
+
+    /// The shards of one of several ranks.
+    ///
+    /// # Errors
+    /// 78 if the shards of a batch cannot be shared by so many ranks.
+    pub fn shards_of(&self, ranks: usize, rank: usize) -> Result<Shards> {
+        let count = self.config.train.shards;
+        if ranks.is_power_of_two() && ranks <= count {
+            return Ok(Shards { count, ranks, rank });
+        }
+        let found = format!("{count} shards of a batch, and {ranks} ranks that share them");
+        Err(Fault::config("train.shards", found)
+            .hint("start 1, 2, 4, 8, … ranks, and have at least as many shards")
+            .into())
     }
 
     /// Bytes of the features and labels of all parts on a device.
@@ -315,6 +345,26 @@ fn mixture(config: &Config, parts: &Parts) -> Result<Option<Mixture>> {
     Err(Fault::config("data.sampling", found)
         .hint("give more data.memory, or leave data.sampling and the weights of sources out")
         .into())
+}
+
+/// Refuses `train.shards` if a batch has no such shards.
+fn check_shards(shards: usize, batch: usize, pools: bool) -> Result<(), Fault> {
+    let refused = |found: String, hint: &str| {
+        Err(Fault::config("train.shards", found).hint(hint))
+    };
+    if !shards.is_power_of_two() {
+        let found = format!("must be a power of two, found {shards}");
+        return refused(found, "1, 2, 4, 8, 16, …");
+    }
+    if shards > batch {
+        let found = format!("{shards} shards of a batch, and a batch has {batch} rows");
+        return refused(found, "fewer shards, or a larger train.batch_size");
+    }
+    if shards > 1 && pools {
+        let found = "batches whose tokens are pooled are not cut: a sentence stays whole";
+        return refused(found.into(), "train.shards = 1");
+    }
+    Ok(())
 }
 
 /// Refuses `train.accumulate` if it asks for more parts of a batch than a batch has rows.

@@ -1,0 +1,153 @@
+//! The engine of the leader, where all ranks work on one run: its own engine, whose calls the others
+//! follow.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Result;
+
+use super::exchange::{Exchanging, Spent};
+use super::net::Net;
+use super::order::{Order, answer};
+use crate::kernels::params::Step;
+use crate::model::arena::Numbers;
+use crate::schedule::{
+    Buffer, Encoded, Engine, NotFinite, Program, Slice, StepResult, Timings, Work,
+};
+
+/// Steps from one comparison of the parameters to the next.
+const COMPARED: u64 = 50;
+
+/// Elements of an upload that one message has at most.
+const MOST_WORDS: usize = 16 << 20;
+
+/// What the leader needs to know of a program beside it.
+#[derive(Clone, Debug)]
+pub struct Ways {
+    /// The buffer of parameters, which all ranks have alike.
+    pub parameters: Buffer,
+    /// Buffers that the leader alone needs: the data of other parts than the one that trains.
+    pub own: Vec<Buffer>,
+    /// What exchanges have cost, for who wants to know.
+    pub spent: Arc<Mutex<Spent>>,
+}
+
+#[derive(Debug)]
+struct Leader {
+    net: Arc<dyn Net>,
+    engine: Exchanging,
+    ways: Ways,
+    /// Steps since the last comparison.
+    compared: u64,
+}
+
+/// The engine of the leader. `programs` are those of all ranks, the own one first; `open` makes the
+/// own engine.
+///
+/// # Errors
+/// Errors of any rank, with its number.
+pub fn lead(
+    net: &Arc<dyn Net>,
+    programs: Vec<Program>,
+    ways: Ways,
+    open: &mut dyn FnMut(Program) -> Result<Box<dyn Engine>>,
+) -> Result<Box<dyn Engine>> {
+    let mut programs = programs.into_iter();
+    let own = programs.next().unwrap_or_else(|| Program::empty(false));
+    for (rank, program) in (1..).zip(programs) {
+        net.send(rank, Order::Program(Arc::new(program)).bytes())?;
+    }
+    let engine = Exchanging::new(net, &own, open)?;
+    for rank in 1..net.size() {
+        answer(&**net, rank)?;
+    }
+    Ok(Box::new(Leader { net: Arc::clone(net), engine, ways, compared: 0 }))
+}
+
+impl Leader {
+    fn ask(&self, order: &Order) -> Result<()> {
+        let bytes = order.bytes();
+        (1..self.net.size()).try_for_each(|rank| self.net.send(rank, bytes.clone()))
+    }
+}
+
+impl Drop for Leader {
+    fn drop(&mut self) {
+        let _ = self.ask(&Order::Forget);
+    }
+}
+
+impl Engine for Leader {
+    fn program(&self) -> &Program {
+        self.engine.program()
+    }
+
+    fn upload(&mut self, buffer: Buffer, first: usize, words: &[u32]) -> Result<()> {
+        self.engine.program().check_write(buffer, first, words.len())?;
+        if !self.ways.own.contains(&buffer) {
+            for (i, words) in words.chunks(MOST_WORDS).enumerate() {
+                let (first, words) = (first + i * MOST_WORDS, words.to_vec());
+                self.ask(&Order::Upload { buffer, first, words })?;
+            }
+        }
+        self.engine.upload(buffer, first, words)
+    }
+
+    fn submit_work(&mut self, work: &[Work], slices: &[Slice]) -> Result<()> {
+        // Parts are evaluated by the leader alone.
+        if !work.iter().any(|work| self.engine.exchanges(work.schedule)) {
+            return self.engine.submit_work(work, slices);
+        }
+        self.ask(&Order::Work { work: work.to_vec(), slices: Vec::new(), answers: false })?;
+        let done = self.engine.submit_work(work, slices);
+        done.map_err(|error| self.engine.tell(error))?;
+        *self.ways.spent.lock().unwrap_or_else(PoisonError::into_inner) = self.engine.spent;
+        self.compared += work.len() as u64;
+        if self.compared >= COMPARED {
+            self.compared = 0;
+            let steps = work.last().map_or(0, |work| u64::from(work.step.number));
+            self.ask(&Order::Compare(self.ways.parameters, steps))?;
+            self.engine.compare(self.ways.parameters, steps)?;
+        }
+        Ok(())
+    }
+
+    fn launch(&mut self, schedule: usize, at: usize, step: &Step, times: usize) -> Result<()> {
+        self.engine.launch(schedule, at, step, times)
+    }
+
+    fn collect(&mut self, wait: bool) -> Result<Vec<StepResult>> {
+        self.engine.collect(wait)
+    }
+
+    fn not_finite(&self) -> Option<NotFinite> {
+        self.engine.not_finite()
+    }
+
+    fn take_encoded(&mut self) -> Vec<Encoded> {
+        self.engine.take_encoded()
+    }
+
+    fn start_profile(&mut self) -> Result<()> {
+        self.engine.start_profile()
+    }
+
+    fn profile(&self) -> Option<Timings> {
+        self.engine.profile()
+    }
+
+    fn allocated(&mut self) -> Result<Option<u64>> {
+        self.engine.allocated()
+    }
+
+    fn download(&mut self, slice: Slice) -> Result<Vec<f32>> {
+        self.engine.download(slice)
+    }
+
+    fn words(&mut self, slice: Slice) -> Result<Vec<u32>> {
+        self.engine.words(slice)
+    }
+
+    fn save(&mut self, buffer: Buffer) -> Result<Numbers> {
+        self.engine.save(buffer)
+    }
+}

@@ -1,0 +1,217 @@
+//! Messages between ranks.
+
+use std::fmt::Debug;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::order::{Order, is_beat};
+use crate::fault::{Exit, Fault};
+
+/// The ranks of a program, and their messages. Messages from one rank to another keep their order.
+pub trait Net: Debug + Send + Sync {
+    /// The number of this rank, from 0; 0 leads.
+    fn rank(&self) -> usize;
+
+    /// The number of ranks.
+    fn size(&self) -> usize;
+
+    /// The number of this rank among those of its machine.
+    fn local_rank(&self) -> usize;
+
+    /// Sends a message to a rank, and does not wait until it has arrived.
+    ///
+    /// # Errors
+    /// A rank that is gone.
+    fn send(&self, to: usize, message: Vec<u8>) -> Result<()>;
+
+    /// The next message of a rank, if one has arrived.
+    ///
+    /// # Errors
+    /// A rank that is gone.
+    fn poll(&self, from: usize) -> Result<Option<Vec<u8>>>;
+
+    /// The time after which a rank that does not answer is given up.
+    fn patience(&self) -> Duration;
+}
+
+/// A wait for messages, which polls ever more slowly.
+#[derive(Debug)]
+pub struct Patience {
+    since: Instant,
+    turns: u32,
+}
+
+/// Polls that are made without a pause.
+const EAGER: u32 = 200;
+
+/// The pause between polls of a long wait.
+const PAUSE: Duration = Duration::from_micros(50);
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience { since: Instant::now(), turns: 0 }
+    }
+}
+
+impl Patience {
+    /// Lets others work for a moment.
+    ///
+    /// # Errors
+    /// 70 with the ranks of which no message has come, when they are to be given up.
+    pub fn wait(&mut self, net: &dyn Net, missing: impl Fn() -> Vec<usize>) -> Result<()> {
+        self.turns = self.turns.saturating_add(1);
+        match self.turns {
+            ..EAGER => std::thread::yield_now(),
+            _ => std::thread::sleep(PAUSE),
+        }
+        if self.since.elapsed() <= net.patience() {
+            return Ok(());
+        }
+        let missing: Vec<String> = missing().iter().map(usize::to_string).collect();
+        let (word, have) = if missing.len() == 1 { ("rank", "has") } else { ("ranks", "have") };
+        let seconds = net.patience().as_secs();
+        let found = format!("{word} {} {have} not answered for {seconds} s", missing.join(", "));
+        Err(Fault::new(Exit::Internal, found)
+            .hint("look at that process and its machine; TANDEM_WATCHDOG=SECONDS waits longer")
+            .into())
+    }
+}
+
+/// Waits for the next message of a rank; as long as it says that it is there, for any time.
+///
+/// # Errors
+/// 70 if none comes.
+pub(super) fn receive(net: &dyn Net, from: usize) -> Result<Vec<u8>> {
+    let mut patience = Patience::default();
+    loop {
+        match net.poll(from)? {
+            Some(message) if is_beat(&message) => patience = Patience::default(),
+            Some(message) => return Ok(message),
+            None => patience.wait(net, || vec![from])?,
+        }
+    }
+}
+
+/// Gives each rank what all ranks have, in the order of ranks.
+///
+/// # Errors
+/// 70 with the ranks that do not answer.
+pub(super) fn all_gather(net: &dyn Net, own: Vec<u8>) -> Result<Vec<Vec<u8>>> {
+    let (rank, size) = (net.rank(), net.size());
+    for other in (1..size).map(|apart| (rank + apart) % size) {
+        net.send(other, own.clone())?;
+    }
+    let mut found: Vec<Option<Vec<u8>>> = vec![None; size];
+    found[rank] = Some(own);
+    let mut patience = Patience::default();
+    loop {
+        for (from, place) in found.iter_mut().enumerate() {
+            if place.is_none() {
+                *place = net.poll(from)?.filter(|message| !is_beat(message));
+            }
+        }
+        let missing = || (0..size).filter(|r| found[*r].is_none()).collect::<Vec<_>>();
+        if missing().is_empty() {
+            return Ok(found.into_iter().flatten().collect());
+        }
+        patience.wait(net, missing)?;
+    }
+}
+
+/// A thread of the leader that tells the others again and again that it is there.
+#[derive(Debug)]
+pub struct Beats {
+    stops: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Beats {
+    /// Begins to tell them.
+    pub fn begin(net: &Arc<dyn Net>) -> Beats {
+        let (net, stops) = (Arc::clone(net), Arc::new(AtomicBool::new(false)));
+        let until = Arc::clone(&stops);
+        let thread = std::thread::spawn(move || {
+            let mut told = Instant::now();
+            while !until.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(20));
+                if told.elapsed() >= net.patience() / 4 {
+                    told = Instant::now();
+                    for to in 1..net.size() {
+                        let _ = net.send(to, Order::Beat.bytes());
+                    }
+                }
+            }
+        });
+        Beats { stops, thread: Some(thread) }
+    }
+}
+
+impl Drop for Beats {
+    fn drop(&mut self) {
+        self.stops.store(true, Ordering::Relaxed);
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// A rank that is a thread of this process.
+#[derive(Debug)]
+struct Local {
+    rank: usize,
+    to: Vec<Sender<Vec<u8>>>,
+    from: Vec<Mutex<Receiver<Vec<u8>>>>,
+    patience: Duration,
+}
+
+/// So many ranks in one process, for a thread each.
+pub fn local(size: usize, patience: Duration) -> Vec<Arc<dyn Net>> {
+    let mut to: Vec<Vec<Sender<Vec<u8>>>> = vec![Vec::new(); size];
+    let mut from: Vec<Vec<Mutex<Receiver<Vec<u8>>>>> = (0..size).map(|_| Vec::new()).collect();
+    for sender in &mut to {
+        for receiver in &mut from {
+            let (send, receive) = channel();
+            sender.push(send);
+            receiver.push(Mutex::new(receive));
+        }
+    }
+    let ranks = to.into_iter().zip(from).enumerate();
+    ranks.map(|(rank, (to, from))| Arc::new(Local { rank, to, from, patience }) as _).collect()
+}
+
+impl Net for Local {
+    fn rank(&self) -> usize {
+        self.rank
+    }
+
+    fn size(&self) -> usize {
+        self.to.len()
+    }
+
+    fn local_rank(&self) -> usize {
+        self.rank
+    }
+
+    fn send(&self, to: usize, message: Vec<u8>) -> Result<()> {
+        let gone = |_| Fault::new(Exit::Internal, format!("rank {to} is gone"));
+        Ok(self.to[to].send(message).map_err(gone)?)
+    }
+
+    fn poll(&self, from: usize) -> Result<Option<Vec<u8>>> {
+        let messages = self.from[from].lock().unwrap_or_else(PoisonError::into_inner);
+        match messages.try_recv() {
+            Ok(message) => Ok(Some(message)),
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Disconnected) => {
+                Err(Fault::new(Exit::Internal, format!("rank {from} is gone")).into())
+            }
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        self.patience
+    }
+}

@@ -1,0 +1,42 @@
+//! Several ranks in one process, a thread each.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::Result;
+use tandem::ranks::{Net, Share, Spent, local, serve};
+use tandem::run::machine::Machine;
+use tandem::run::train::{Observer, Options, Outcome, Plan, train};
+
+/// Trains a plan on so many ranks; the machines are those of the ranks. What the others end with
+/// comes second.
+pub fn on_ranks(
+    plan: &Plan,
+    machines: Vec<Machine>,
+    options: Options,
+    observer: &mut dyn Observer,
+    patience: Duration,
+) -> (Result<Outcome>, Vec<Result<u8>>, Spent) {
+    let mut nets = local(machines.len(), patience).into_iter();
+    let leader = nets.next().unwrap();
+    let mut machines = machines.into_iter();
+    let own = machines.next().unwrap();
+    let spent = Arc::new(Mutex::new(Spent::default()));
+    std::thread::scope(|scope| {
+        let others: Vec<_> = nets
+            .zip(machines)
+            .map(|(net, machine)| {
+                scope.spawn(move || serve(&net, &mut |program| machine.clone().engine(program)))
+            })
+            .collect();
+        let ranks = Some(Share::All(Arc::clone(&leader), Arc::clone(&spent)));
+        let outcome = train(plan, own, Options { ranks, ..options }, observer);
+        let code = u8::from(outcome.is_err());
+        (1..leader.size()).for_each(|rank| {
+            let _ = leader.send(rank, tandem::ranks::end(code));
+        });
+        let ended = others.into_iter().map(|thread| thread.join().unwrap()).collect();
+        let spent = *spent.lock().unwrap();
+        (outcome, ended, spent)
+    })
+}

@@ -1,0 +1,108 @@
+//! Several ranks give the bits of one.
+
+use std::num::NonZero;
+use std::time::Duration;
+
+use crate::common::ranks::on_ranks;
+use crate::common::{Tape, config, synthetic};
+use tandem::cpu::Threads;
+use tandem::data::{Parts, Schema, UNLABELLED};
+use tandem::run::machine::{Machine, Processor};
+use tandem::run::train::point::Point;
+use tandem::run::train::{Options, Outcome, Plan, train};
+
+const WIDTH: usize = 7;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn plan(tables: &str, train: &str) -> Plan {
+    let text = format!(
+        "[task.a]\nlayers = [6]\n[task.b]\nlayers = [6]\n[task.c]\n\
+         [train]\nepochs = 3\nbatch_size = 48\nlog_every = \"1s\"\n{train}\n{tables}"
+    );
+    let config = config(&text);
+    let names = ["0", "1", "2", "3"];
+    let tasks: Vec<(&str, &[&str])> =
+        config.tasks.iter().map(|t| (t.name.as_str(), &names[..])).collect();
+    let schema = Schema::for_arrays(WIDTH, &tasks);
+    let part = |seed: u64, rows: usize| {
+        let mut part = synthetic(seed, rows, WIDTH, &[4, 4, 4]);
+        // Blanks: denominators are those of whole batches.
+        part.labels[1].iter_mut().step_by(3).for_each(|label| *label = UNLABELLED);
+        part
+    };
+    let parts = Parts::new(schema, part(1, 400), Some(part(2, 90)), Some(part(3, 70))).unwrap();
+    Plan::new(config, parts).unwrap()
+}
+
+fn cpu() -> Machine {
+    let threads = Threads::new(Some(NonZero::<usize>::MIN)).unwrap();
+    Machine::Cpu(Processor { threads, reason: "a test".into() })
+}
+
+type Facts = (Vec<u32>, Vec<u32>, String);
+
+fn facts(outcome: &Outcome, told: &Tape) -> Facts {
+    let bits = |numbers: &[f32]| numbers.iter().map(|x| x.to_bits()).collect();
+    let kept: Vec<Point> =
+        outcome.kept.iter().map(|p| Point { seconds: 0.0, ..p.clone() }).collect();
+    let said = format!("{kept:?} {:?} {:?}", told.points, std::mem::discriminant(&outcome.ended));
+    (bits(&outcome.last), bits(&outcome.best), said)
+}
+
+fn ranks(plan: &Plan, count: usize) -> Facts {
+    let mut told = Tape::default();
+    let machines = (0..count).map(|_| cpu()).collect();
+    let (outcome, ended, spent) =
+        on_ranks(plan, machines, Options::default(), &mut told, PATIENCE);
+    for (rank, ended) in (1..).zip(ended) {
+        assert_eq!(ended.unwrap(), 0, "rank {rank} of {count}");
+    }
+    assert_eq!(spent.exchanges > 0, count > 1);
+    facts(&outcome.unwrap(), &told)
+}
+
+/// Trainings that differ in what is summed over a batch.
+const KINDS: [(&str, &str, &str); 12] = [
+    ("dropout, clipping, couplings", "[trunk]\nlayers = [12]\ndropout = 0.2\n\
+      [optimizer]\nclip_norm = 1.0\n[[coupling]]\nkind = \"agreement\"\nstrength = 0.3\n\
+      [[coupling]]\nkind = \"soft_sharing\"\nstrength = 0.1", ""),
+    ("parts", "", "accumulate = 16"),
+    ("mmoe", "[architecture]\nkind = \"mmoe\"\nexperts = 3", ""),
+    ("ple", "[architecture]\nkind = \"ple\"", ""),
+    ("uncertainty", "[balance]\nmethod = \"uncertainty\"", ""),
+    ("dwa", "[balance]\nmethod = \"dwa\"", ""),
+    ("pcgrad", "[balance]\nmethod = \"pcgrad\"", ""),
+    ("mgda on planes", "[balance]\nmethod = \"mgda\"\nspace = \"representation\"", ""),
+    ("nash_mtl, observed", "[balance]\nmethod = \"nash_mtl\"\nobserve = 3\nevery = 2", ""),
+    ("gradnorm", "[balance]\nmethod = \"gradnorm\"", ""),
+    ("famo", "[balance]\nmethod = \"famo\"", ""),
+    ("db_mtl", "[balance]\nmethod = \"db_mtl\"", ""),
+];
+
+#[test]
+fn any_number_of_ranks_gives_the_same_bits() {
+    for (name, tables, train) in KINDS {
+        let plan = plan(tables, &format!("shards = 8\n{train}"));
+        let one = ranks(&plan, 1);
+        for count in [2, 4, 8] {
+            let found = ranks(&plan, count);
+            assert!(found.0 == one.0, "{name}: parameters differ on {count} ranks");
+            assert!(found == one, "{name}: figures differ on {count} ranks");
+        }
+    }
+}
+
+/// The sums of shards are those of the batch, up to rounding.
+#[test]
+fn shards_change_the_order_of_additions_alone() {
+    for (name, tables, more) in KINDS {
+        let last = |shards: usize| {
+            let plan = plan(tables, &format!("max_steps = 3\nshards = {shards}\n{more}"));
+            train(&plan, cpu(), Options::default(), &mut Tape::default()).unwrap().last
+        };
+        let (one, eight) = (last(1), last(8));
+        let far = one.iter().zip(&eight).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(far < 2e-4, "{name}: {far}");
+        assert!(one != eight, "{name}: nothing was cut");
+    }
+}
