@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 use indicatif::ProgressBar;
@@ -10,6 +10,7 @@ use indicatif::ProgressBar;
 use super::console::Console;
 use super::flags::{Common, DataCache, InitPart, Progress, Resident, TrainArgs};
 use super::reading::read_data;
+use super::ranks;
 use super::report;
 use super::result;
 use super::signals::Signals;
@@ -18,6 +19,7 @@ use crate::data::Parts;
 use crate::fault::Exit;
 use crate::measure::profile::against_ceilings;
 use crate::model::file::{self, Model};
+use crate::ranks::{Net, Share};
 use crate::report::facts::importance;
 use crate::run::job::{Done, Initial, Job, Listener, Place, Residence};
 use crate::run::machine::Machine;
@@ -53,6 +55,8 @@ pub(super) struct Call<'a> {
     search: Option<OfSearch>,
     /// Held while data is read: runs at a time read one after the other.
     reading: Mutex<()>,
+    /// The other ranks, if there are some.
+    ranks: Option<Arc<dyn Net>>,
 }
 
 /// The state that all runs of a search share.
@@ -91,7 +95,19 @@ impl<'a> Call<'a> {
         job.steps_per_submission = args.steps_per_submission.map(|n| n as usize);
         job.retries = args.retry_device;
         job.profile = args.profile;
-        Call { args, console, signals, job, search: None, reading: Mutex::default() }
+        let ranks = common.ranks.clone();
+        Call { args, console, signals, job, search: None, reading: Mutex::default(), ranks }
+    }
+
+    /// The call of a single run, which all ranks train together.
+    pub(super) fn of_all_ranks(mut self) -> Call<'a> {
+        self.job.ranks = self.ranks.clone().map(|net| Share::All(net, Arc::default()));
+        self
+    }
+
+    /// The ranks for runs side by side, if there are several.
+    pub(super) fn ranks(&self) -> Option<&Arc<dyn Net>> {
+        self.ranks.as_ref().filter(|net| net.size() > 1)
     }
 
     /// The runs of a search: they do without the test part, data is read once, and lines that many
@@ -226,6 +242,10 @@ impl<'a> Call<'a> {
         let machine = self.machine(done.plan.config.train.precision)?;
         let profiled = against_ceilings(machine, done.outcome.profile.clone())?;
         result::print(done, profiled, self.console)?;
+        if let Some(Share::All(net, spent)) = &self.job.ranks {
+            let line = ranks::cost(&**net, *locked(spent), done.outcome.seconds);
+            line.iter().for_each(|line| self.console.note(line));
+        }
         self.report(done)?;
         let stopped = self.stopped(done);
         if stopped.is_some() {

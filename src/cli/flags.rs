@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::num::NonZero;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
@@ -10,6 +11,7 @@ use clap::{Args, ValueEnum};
 use crate::device::adapter::Wish;
 use crate::fault::{Exit, Fault};
 use crate::measure::tune::Mode;
+use crate::ranks::Net;
 
 /// Flags of `train` and `demo`.
 #[derive(Args, Clone)]
@@ -228,6 +230,9 @@ pub(super) struct Common {
     /// Print more notices
     #[arg(short, long, global = true)]
     pub(super) verbose: bool,
+    /// The ranks that train together, where an MPI launcher has started several.
+    #[arg(skip)]
+    pub(super) ranks: Option<Arc<dyn Net>>,
 }
 
 /// Any text; the words that are no adapter's are there for completions.
@@ -283,8 +288,18 @@ impl Common {
             backend,
             default_limits: self.default_limits,
             units: false,
-            threads: self.threads,
+            threads: self.threads.or_else(|| self.own_threads()),
+            turn: self.ranks.as_ref().map_or(0, |net| net.local().0),
         }
+    }
+
+    /// The threads of one of several ranks on a machine, where the processor is asked for.
+    fn own_threads(&self) -> Option<NonZero<usize>> {
+        let (_, local) = self.ranks.as_ref()?.local();
+        let plain = Wish { device: self.device.clone(), ..Wish::default() };
+        let is_cpu = plain.asked().is_some_and(|(name, _)| name == "cpu");
+        let all = std::thread::available_parallelism().ok().filter(|_| is_cpu && local > 1)?;
+        NonZero::new((all.get() / local).max(1))
     }
 
     /// Refuses `--quiet` with `--verbose`.

@@ -12,6 +12,7 @@ mod kfold;
 mod look;
 mod members;
 mod model;
+mod ranks;
 mod reading;
 mod repeats;
 mod report;
@@ -201,13 +202,21 @@ pub fn main() -> ExitCode {
         }
     };
     let console = Console::new(&cli.common);
-    match run(cli, &console) {
+    match ranks::run_on_ranks(cli, &console, run) {
         Ok(exit) => exit.map_or(ExitCode::SUCCESS, code),
         Err(error) => {
             let exit = exit_of(&error);
             console.error(&one_line(&error), hint_of(&error), exit == Exit::Internal);
             code(exit)
         }
+    }
+}
+
+/// The exit code of what came of a verb.
+fn code_of(ended: &Result<Option<Exit>>) -> u8 {
+    match ended {
+        Ok(exit) => exit.map_or(0, |exit| exit as u8),
+        Err(error) => exit_of(error) as u8,
     }
 }
 

@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Result, anyhow};
 
@@ -12,6 +12,7 @@ use super::call::{Call, Front};
 use crate::config::Config;
 use crate::data::store::budget::MemoryBudget;
 use crate::measure::pack::{Pace, best, paces};
+use crate::ranks::Share;
 use crate::run::job::Job;
 use crate::run::machine::Machine;
 use crate::run::train::Plan;
@@ -41,6 +42,11 @@ pub(super) fn at_a_time(
     trainings: f64,
 ) -> Result<AtATime> {
     let alone = AtATime { count: 1, line: None };
+    if let Some(net) = call.ranks().filter(|_| runs > 1) {
+        let count = net.size().min(runs);
+        let line = format!("{count} runs at a time, each on a rank of its own");
+        return Ok(AtATime { count, line: Some(line) });
+    }
     if runs < 2 || config.train.max_time.is_some() || call.args.profile {
         return Ok(alone);
     }
@@ -142,6 +148,10 @@ impl<'w> Worker<'w> {
 
 /// A job for each of so many workers.
 fn jobs(call: &Call, machine: &Machine, count: usize) -> Result<Vec<Job>> {
+    if let Some(net) = call.ranks() {
+        let share = |rank: usize| (rank > 0).then(|| Share::One(Arc::clone(net), rank));
+        return Ok((0..count).map(|rank| call.job().beside_ranks(machine, share(rank))).collect());
+    }
     (0..count).map(|_| call.job().beside_others(machine)).collect()
 }
 
@@ -156,7 +166,8 @@ pub(super) fn with_workers<K: Copy + Send, W: Send, T: Send, R>(
     train: impl Fn(&Worker, W) -> Result<Option<T>> + Sync,
     decide: impl FnOnce(Workers<K, W, T>) -> Result<R>,
 ) -> Result<R> {
-    let machine = if count > 1 { machine.packing(count)? } else { machine.clone() };
+    let packs = count > 1 && call.ranks().is_none();
+    let machine = if packs { machine.packing(count)? } else { machine.clone() };
     let own = if count > 1 { jobs(call, &machine, count)? } else { Vec::new() };
     let jobs: Vec<&Job> = if count > 1 { own.iter().collect() } else { vec![call.job()] };
     let (works, to_do) = channel::<(K, W)>();

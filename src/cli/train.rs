@@ -8,7 +8,7 @@ use super::call::{Call, overrides};
 use super::console::Console;
 use super::flags::{Common, TrainArgs};
 use super::signals::Signals;
-use super::{kfold, repeats};
+use super::{kfold, ranks, repeats};
 use crate::config::{Config, read};
 use crate::fault::Exit;
 use crate::run::apply::group::Group;
@@ -48,6 +48,7 @@ pub(super) fn go_on(
         Some((Group::Repeats, count)) => return repeats::go_on(run, count, &call),
         None => {}
     }
+    let call = call.of_all_ranks();
     let (config, place) = Place::resume(run, &overrides(args), &mut call.front())?;
     let done = call.resume(config, place)?;
     call.tell(&done)
@@ -79,6 +80,8 @@ fn start(
     if let Some(count) = args.repeats {
         return repeats::train(config, name, count as usize, &call);
     }
+    let call = call.of_all_ranks();
+    let config = ranks::in_shards(config, common, console);
     let done = call.begin(config, Place::new(args.out.as_deref(), name))?;
     call.tell(&done)
 }

@@ -24,6 +24,9 @@ pub struct Wish {
     pub units: bool,
     /// Threads of `--device cpu`; `None` = as many as the process may run at once.
     pub threads: Option<NonZero<usize>>,
+    /// The number of this process among those of the machine: of several adapters that come first
+    /// alike, it takes the one of this number, and begins anew behind the last.
+    pub turn: usize,
 }
 
 impl Wish {
@@ -245,7 +248,13 @@ fn pick(wish: &Wish, entries: &[AdapterEntry]) -> Result<(usize, String)> {
     }
     let low_power =
         matches!(wgpu::PowerPreference::from_env(), Some(wgpu::PowerPreference::LowPower));
-    let best = entries.iter().min_by_key(|e| rank(e, low_power)).map_or(0, |e| e.index);
+    let best = entries.iter().min_by_key(|e| rank(e, low_power));
+    let like = |e: &&AdapterEntry| {
+        let is_one = |b: &AdapterEntry| (&e.name, &e.backend) == (&b.name, &b.backend);
+        best.is_some_and(is_one)
+    };
+    let alike: Vec<usize> = entries.iter().filter(like).map(|e| e.index).collect();
+    let best = alike.get(wish.turn % alike.len().max(1)).copied().unwrap_or(0);
     let reason = match entries.len() {
         1 => "it is the only one".to_string(),
         n => {

@@ -102,11 +102,12 @@ impl Exchanging {
     fn step(&mut self, work: &Work, slices: &[Slice]) -> Result<()> {
         let program = self.inner.program();
         // Parts come back like steps, and only the last ones write the stamp.
-        let at = work.step.slot as usize * program.metrics_stride();
         let (metrics, stamp) = (program.metrics_buffer, (work.step.number & 0x00ff_ffff) as f32);
-        self.inner.upload(metrics, at, &[stamp.to_bits()])?;
+        self.inner.upload(metrics, 0, &[stamp.to_bits()])?;
+        // Each part is a submission of its own, whose first row of metrics comes back.
+        let step = Step { slot: 0, ..work.step };
         for (schedule, exchange) in self.schedules[work.schedule].parts.clone() {
-            let part = Work { schedule, step: work.step };
+            let part = Work { schedule, step };
             let own = exchange.as_ref().map(|exchange| exchange.slots[exchange.rank]);
             let read = own.as_ref().map_or(slices, std::slice::from_ref);
             self.inner.submit_work(&[part], read)?;

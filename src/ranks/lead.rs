@@ -8,6 +8,7 @@ use anyhow::Result;
 use super::exchange::{Exchanging, Spent};
 use super::net::Net;
 use super::order::{Order, answer};
+use crate::fault::{Exit, Fault};
 use crate::kernels::params::Step;
 use crate::model::arena::Numbers;
 use crate::schedule::{
@@ -27,6 +28,8 @@ pub struct Ways {
     pub parameters: Buffer,
     /// Buffers that the leader alone needs: the data of other parts than the one that trains.
     pub own: Vec<Buffer>,
+    /// What the leader computes on; the others must have the like.
+    pub machine: String,
     /// What exchanges have cost, for who wants to know.
     pub spent: Arc<Mutex<Spent>>,
 }
@@ -58,7 +61,14 @@ pub fn lead(
     }
     let engine = Exchanging::new(net, &own, open)?;
     for rank in 1..net.size() {
-        answer(&**net, rank)?;
+        let machine = String::from_utf8_lossy(&answer(&**net, rank)?).into_owned();
+        if machine != ways.machine {
+            let found =
+                format!("rank {rank} computes on {machine}, and rank 0 on {}", ways.machine);
+            return Err(Fault::new(Exit::Config, found)
+                .hint("ranks give equal bits on adapters of one kind: see --device")
+                .into());
+        }
     }
     Ok(Box::new(Leader { net: Arc::clone(net), engine, ways, compared: 0 }))
 }

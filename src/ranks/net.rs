@@ -20,8 +20,8 @@ pub trait Net: Debug + Send + Sync {
     /// The number of ranks.
     fn size(&self) -> usize;
 
-    /// The number of this rank among those of its machine.
-    fn local_rank(&self) -> usize;
+    /// The number of this rank among those of its machine, and how many these are.
+    fn local(&self) -> (usize, usize);
 
     /// Sends a message to a rank, and does not wait until it has arrived.
     ///
@@ -191,8 +191,8 @@ impl Net for Local {
         self.to.len()
     }
 
-    fn local_rank(&self) -> usize {
-        self.rank
+    fn local(&self) -> (usize, usize) {
+        (self.rank, self.size())
     }
 
     fn send(&self, to: usize, message: Vec<u8>) -> Result<()> {

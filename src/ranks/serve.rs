@@ -11,13 +11,13 @@ use super::wire::Pen;
 use crate::schedule::{Engine, Program};
 
 /// Does what the leader asks for until it says that all has ended; gives its exit code, 0 where all
-/// went well. `open` makes an engine for a program.
+/// went well. `open` makes an engine for a program, and names what computes.
 ///
 /// # Errors
 /// Errors of the engine, which the leader hears as well; 70 if it does not answer any more.
 pub fn serve(
     net: &Arc<dyn Net>,
-    open: &mut dyn FnMut(Program) -> Result<Box<dyn Engine>>,
+    open: &mut dyn FnMut(Program) -> Result<(Box<dyn Engine>, String)>,
 ) -> Result<u8> {
     let mut engine: Option<Exchanging> = None;
     loop {
@@ -28,8 +28,13 @@ pub fn serve(
             Order::Forget => engine = None,
             Order::Program(program) => {
                 engine = None;
-                let made = Exchanging::new(net, &program, open);
-                let answer = made.map(|made| engine = Some(made)).map(|()| Vec::new());
+                let mut name = String::new();
+                let made = Exchanging::new(net, &program, &mut |program| {
+                    let (engine, named) = open(program)?;
+                    name = named;
+                    Ok(engine)
+                });
+                let answer = made.map(|made| engine = Some(made)).map(|()| name.into_bytes());
                 net.send(0, told(&answer))?;
             }
             order => {

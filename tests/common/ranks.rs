@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Result;
-use tandem::ranks::{Net, Share, Spent, local, serve};
+use tandem::ranks::{Share, Spent, local, serve};
 use tandem::run::machine::Machine;
 use tandem::run::train::{Observer, Options, Outcome, Plan, train};
 
@@ -26,7 +26,11 @@ pub fn on_ranks(
         let others: Vec<_> = nets
             .zip(machines)
             .map(|(net, machine)| {
-                scope.spawn(move || serve(&net, &mut |program| machine.clone().engine(program)))
+                let mut open = move |program| {
+                    let engine = machine.clone().engine(program)?;
+                    Ok((engine, machine.name()))
+                };
+                scope.spawn(move || serve(&net, &mut open))
             })
             .collect();
         let ranks = Some(Share::All(Arc::clone(&leader), Arc::clone(&spent)));

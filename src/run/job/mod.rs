@@ -160,6 +160,20 @@ impl Job {
         })
     }
 
+    /// A job for one of several runs at a time, on another rank or on this one.
+    pub fn beside_ranks(&self, machine: &Machine, share: Option<Share>) -> Job {
+        Job {
+            wish: self.wish.clone(),
+            tune: self.tune,
+            residence: self.residence,
+            steps_per_submission: self.steps_per_submission,
+            retries: 0,
+            profile: false,
+            ranks: share,
+            machine: OnceLock::from(machine.clone()),
+        }
+    }
+
     fn wish(&self, precision: Precision) -> Wish {
         Wish { units: wants_units(precision), ..self.wish.clone() }
     }

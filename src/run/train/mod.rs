@@ -80,6 +80,7 @@ pub fn train(
                 let ways = Ways {
                     parameters: built.buffers.parameters,
                     own: others.flat_map(|s| [s.features, s.labels]).collect(),
+                    machine: machine.name(),
                     spent: Arc::clone(spent),
                 };
                 let engine = lead(net, programs, ways, &mut own)?;
