@@ -57,6 +57,8 @@ pub enum FaultKind {
     NewerFormat,
     /// There is no room for a run beside others; alone it may have room.
     NoRoom,
+    /// Another rank does not answer any more.
+    Gone,
 }
 
 /// An error with an exit code and, usually, a hint.

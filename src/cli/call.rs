@@ -9,8 +9,8 @@ use indicatif::ProgressBar;
 
 use super::console::Console;
 use super::flags::{Common, DataCache, InitPart, Progress, Resident, TrainArgs};
-use super::reading::read_data;
 use super::ranks;
+use super::reading::read_data;
 use super::report;
 use super::result;
 use super::signals::Signals;
@@ -19,7 +19,7 @@ use crate::data::Parts;
 use crate::fault::Exit;
 use crate::measure::profile::against_ceilings;
 use crate::model::file::{self, Model};
-use crate::ranks::{Net, Share};
+use crate::ranks::{Net, Pace, Share};
 use crate::report::facts::importance;
 use crate::run::job::{Done, Initial, Job, Listener, Place, Residence};
 use crate::run::machine::Machine;
@@ -57,6 +57,8 @@ pub(super) struct Call<'a> {
     reading: Mutex<()>,
     /// The other ranks, if there are some.
     ranks: Option<Arc<dyn Net>>,
+    /// The pace of their messages.
+    pace: Option<Pace>,
 }
 
 /// The state that all runs of a search share.
@@ -95,8 +97,8 @@ impl<'a> Call<'a> {
         job.steps_per_submission = args.steps_per_submission.map(|n| n as usize);
         job.retries = args.retry_device;
         job.profile = args.profile;
-        let ranks = common.ranks.clone();
-        Call { args, console, signals, job, search: None, reading: Mutex::default(), ranks }
+        let (ranks, reading) = (common.ranks.clone(), Mutex::default());
+        Call { args, console, signals, job, search: None, reading, ranks, pace: common.pace }
     }
 
     /// The call of a single run, which all ranks train together.
@@ -243,7 +245,7 @@ impl<'a> Call<'a> {
         let profiled = against_ceilings(machine, done.outcome.profile.clone())?;
         result::print(done, profiled, self.console)?;
         if let Some(Share::All(net, spent)) = &self.job.ranks {
-            let line = ranks::cost(&**net, *locked(spent), done.outcome.seconds);
+            let line = ranks::cost(&**net, self.pace, *locked(spent), done.outcome.seconds);
             line.iter().for_each(|line| self.console.note(line));
         }
         self.report(done)?;

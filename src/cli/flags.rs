@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use crate::device::adapter::Wish;
 use crate::fault::{Exit, Fault};
 use crate::measure::tune::Mode;
-use crate::ranks::Net;
+use crate::ranks::{Net, Pace};
 
 /// Flags of `train` and `demo`.
 #[derive(Args, Clone)]
@@ -233,6 +233,9 @@ pub(super) struct Common {
     /// The ranks that train together, where an MPI launcher has started several.
     #[arg(skip)]
     pub(super) ranks: Option<Arc<dyn Net>>,
+    /// The pace of their messages, where there are several.
+    #[arg(skip)]
+    pub(super) pace: Option<Pace>,
 }
 
 /// Any text; the words that are no adapter's are there for completions.

@@ -12,7 +12,7 @@ use super::{Cli, Verb, code_of};
 use crate::config::Config;
 use crate::device::adapter::Wish;
 use crate::fault::{Exit, Fault};
-use crate::ranks::{Beats, Net, Spent, end, greet, serve};
+use crate::ranks::{Beats, Net, Pace, Spent, end, greet, measure, serve};
 use crate::run::machine::Machine;
 
 /// Shards of a batch where ranks train and nobody says another number.
@@ -66,10 +66,11 @@ fn on_ranks(cli: Cli, console: &Console, run: Run, _: usize) -> Result<Option<Ex
     let session = Session::begin(patience()?)?;
     let Some(net) = session.net() else { return run(cli, console) };
     let ended = as_rank(&net, cli, console, run);
+    let is_complete = net.lost().is_empty();
     drop(net);
     match &ended {
         // A rank that has not heard of the end would be waited for.
-        Ok(None | Some(Exit::Interrupted | Exit::Terminated)) => session.end(),
+        Ok(None | Some(Exit::Interrupted | Exit::Terminated)) if is_complete => session.end(),
         _ => session.leave(),
     }
     ended
@@ -95,6 +96,7 @@ pub(super) fn as_rank(
 ) -> Result<Option<Exit>> {
     cli.common.ranks = Some(Arc::clone(net));
     greet(&**net, &facts())?;
+    cli.common.pace = (net.size() > 1).then(|| measure(&**net)).transpose()?;
     if net.rank() > 0 {
         return follow(net, &cli.common);
     }
@@ -102,10 +104,7 @@ pub(super) fn as_rank(
     let beats = Beats::begin(net);
     let ended = run(cli, console);
     drop(beats);
-    (1..net.size()).for_each(|rank| {
-        // One that is gone has ended.
-        let _ = net.send(rank, end(code_of(&ended)));
-    });
+    end(&**net, code_of(&ended));
     ended
 }
 
@@ -151,7 +150,7 @@ fn follow(net: &Arc<dyn Net>, common: &Common) -> Result<Option<Exit>> {
         let name = opened.name();
         Ok((opened.engine(program)?, name))
     };
-    let code = serve(net, &mut open)?;
+    let code = serve(net, &mut open).map_err(|e| e.context(format!("on rank {}", net.rank())))?;
     Ok(Exit::of_code(code))
 }
 
@@ -167,19 +166,22 @@ pub(super) fn in_shards(mut config: Config, common: &Common, console: &Console) 
 }
 
 /// The line about what exchanges have cost; `None` where there was none.
-pub(super) fn cost(net: &dyn Net, spent: Spent, seconds: f64) -> Option<String> {
-    if spent.exchanges == 0 {
-        return None;
-    }
-    let share = |part: f64| format!("{:.0} %", 100.0 * part / seconds.max(1e-9));
+pub(super) fn cost(net: &dyn Net, pace: Option<Pace>, spent: Spent, all: f64) -> Option<String> {
+    let Spent { exchanges, bytes, waiting, sending, staging } = spent;
+    let pace = pace.filter(|_| exchanges > 0)?;
+    let share = |part: f64| format!("{:.0} %", 100.0 * part / all.max(1e-9));
     Some(format!(
         "{} ranks: {} of the time in messages, {} between device and messages, {} in waiting for \
-         the slowest; {:.2} MB from each rank to each other in {} exchanges",
+         the slowest; {exchanges} exchanges of {:.0} kB took {:.2} ms each, by {:.2} ms and \
+         {:.2} GB/s it should be {:.2}",
         net.size(),
-        share(spent.sending),
-        share(spent.staging),
-        share(spent.waiting),
-        spent.bytes as f64 / 1e6,
-        spent.exchanges,
+        share(sending),
+        share(staging),
+        share(waiting),
+        bytes as f64 / exchanges as f64 / 1e3,
+        1e3 * sending / exchanges as f64,
+        1e3 * pace.latency,
+        pace.bytes_per_second / 1e9,
+        1e3 * pace.seconds(exchanges, bytes) / exchanges as f64,
     ))
 }

@@ -11,7 +11,7 @@ use anyhow::{Result, bail, ensure};
 use super::net::{Net, all_gather};
 use super::order::{heard, told};
 use super::wire::{Eye, Pen};
-use crate::fault::{Exit, Fault, exit_of};
+use crate::fault::{Exit, Fault};
 use crate::kernels::params::{NONE, Step};
 use crate::model::arena::Numbers;
 use crate::schedule::{
@@ -59,7 +59,8 @@ fn cut(program: &Program) -> (Program, Vec<Parts>) {
         let mut parts = Vec::new();
         let mut rest = &schedule.dispatches[..];
         while !rest.is_empty() || parts.is_empty() {
-            let end = rest.iter().position(|d| d.exchange.is_some()).map_or(rest.len(), |at| at + 1);
+            let end =
+                rest.iter().position(|d| d.exchange.is_some()).map_or(rest.len(), |at| at + 1);
             let (dispatches, behind) = rest.split_at(end);
             let exchange = dispatches.last().and_then(|dispatch| dispatch.exchange.clone());
             let part = Schedule { dispatches: dispatches.to_vec(), ..schedule.clone() };
@@ -131,12 +132,12 @@ impl Exchanging {
         });
         pen.words(bytemuck::cast_slice(own));
         let begun = Instant::now();
-        all_gather(&*self.net, told(&Ok(Vec::new())))?
+        all_gather(&*self.net, told(Ok(&[])))?
             .into_iter()
             .enumerate()
             .try_for_each(|(rank, message)| heard(rank, message).map(drop))?;
         let all_here = Instant::now();
-        let all = all_gather(&*self.net, told(&Ok(pen.0)))?;
+        let all = all_gather(&*self.net, told(Ok(&pen.0)))?;
         let arrived = Instant::now();
         let mut raised: Option<NotFinite> = None;
         for (rank, message) in all.into_iter().enumerate() {
@@ -173,7 +174,7 @@ impl Exchanging {
     pub(super) fn compare(&mut self, buffer: Buffer, steps: u64) -> Result<()> {
         let words = self.inner.words(self.inner.program().whole(buffer))?;
         let hash = blake3::hash(bytemuck::cast_slice::<u32, u8>(&words));
-        let all = all_gather(&*self.net, told(&Ok(hash.as_bytes().to_vec())))?;
+        let all = all_gather(&*self.net, told(Ok(hash.as_bytes())))?;
         let all: Vec<Vec<u8>> = all
             .into_iter()
             .enumerate()
@@ -198,10 +199,7 @@ impl Exchanging {
 
     /// Tells the others of a fault where they wait for what this rank has.
     pub(super) fn tell(&self, error: anyhow::Error) -> anyhow::Error {
-        let message = told(&Err(anyhow::Error::from(Fault::new(
-            exit_of(&error),
-            format!("{error:#}"),
-        ))));
+        let message = told(Err(&error));
         let rank = self.net.rank();
         for other in (0..self.net.size()).filter(|other| *other != rank) {
             let _ = self.net.send(other, message.clone());

@@ -61,16 +61,24 @@ pub fn lead(
     }
     let engine = Exchanging::new(net, &own, open)?;
     for rank in 1..net.size() {
-        let machine = String::from_utf8_lossy(&answer(&**net, rank)?).into_owned();
-        if machine != ways.machine {
-            let found =
-                format!("rank {rank} computes on {machine}, and rank 0 on {}", ways.machine);
-            return Err(Fault::new(Exit::Config, found)
-                .hint("ranks give equal bits on adapters of one kind: see --device")
-                .into());
-        }
+        check_machine(rank, &answer(&**net, rank)?, &ways.machine)?;
     }
     Ok(Box::new(Leader { net: Arc::clone(net), engine, ways, compared: 0 }))
+}
+
+/// Checks that a rank computes on what the leader does.
+///
+/// # Errors
+/// 78 if it does not.
+pub(super) fn check_machine(rank: usize, found: &[u8], leader: &str) -> Result<()> {
+    if found == leader.as_bytes() {
+        return Ok(());
+    }
+    let found = String::from_utf8_lossy(found);
+    let found = format!("rank {rank} computes on {found}, and rank 0 on {leader}");
+    Err(Fault::new(Exit::Config, found)
+        .hint("ranks give equal bits on adapters of one kind: see --device")
+        .into())
 }
 
 impl Leader {

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 
 pub use exchange::Spent;
 pub use lead::{Ways, lead};
-pub use net::{Beats, Net, Patience, local};
+pub use net::{Beats, Lost, Net, Pace, Patience, local, measure};
 pub use order::{end, greet};
 pub use remote::remote;
 pub use serve::serve;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Result;
 use ferrompi::{Communicator, Mpi, ThreadLevel};
 
-use super::net::Net;
+use super::net::{Lost, Net, Pause};
 use crate::fault::{Exit, Fault};
 
 /// The tag of all messages.
@@ -23,6 +23,7 @@ struct Process {
     local_rank: usize,
     local_size: usize,
     patience: Duration,
+    lost: Lost,
     /// What each rank is to be sent, by a thread of its own: a send may wait for its receiver.
     queues: Vec<Option<Sender<Vec<u8>>>>,
 }
@@ -74,13 +75,14 @@ impl Session {
             queues.push(Some(queue));
             senders.push(std::thread::spawn(move || {
                 while let Ok(message) = messages.recv() {
-                    if world.send(&message, to as i32, TAG).is_err() {
+                    if send(&world, &message, to).is_err() {
                         return;
                     }
                 }
             }));
         }
-        let net = Process { world, rank, size, local_rank, local_size, patience, queues };
+        let lost = Lost::default();
+        let net = Process { world, rank, size, local_rank, local_size, patience, lost, queues };
         Ok(Session { net: Some(Arc::new(net)), senders, mpi })
     }
 
@@ -103,6 +105,19 @@ impl Session {
     }
 }
 
+/// Sends a message, and waits until it need not be kept any more. MPI's own wait would take a core
+/// from those who compute.
+fn send(world: &Communicator, message: &[u8], to: usize) -> ferrompi::Result<()> {
+    ferrompi::scope(|scope| {
+        let mut sent = world.isend(scope, message, to as i32, TAG)?;
+        let mut pause = Pause::default();
+        while sent.test()?.is_none() {
+            pause.make();
+        }
+        Ok(())
+    })
+}
+
 impl Net for Process {
     fn rank(&self) -> usize {
         self.rank
@@ -117,7 +132,7 @@ impl Net for Process {
     }
 
     fn send(&self, to: usize, message: Vec<u8>) -> Result<()> {
-        let gone = || Fault::new(Exit::Internal, format!("rank {to} is gone"));
+        let gone = || self.lost.give_up(&[to], "gone");
         let queue = self.queues.get(to).and_then(Option::as_ref).ok_or_else(gone)?;
         Ok(queue.send(message).map_err(|_| gone())?)
     }
@@ -133,5 +148,9 @@ impl Net for Process {
 
     fn patience(&self) -> Duration {
         self.patience
+    }
+
+    fn lost(&self) -> &Lost {
+        &self.lost
     }
 }

@@ -1,16 +1,17 @@
 //! Messages between ranks.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use super::order::{Order, is_beat};
-use crate::fault::{Exit, Fault};
+use crate::fault::{Exit, Fault, FaultKind};
 
 /// The ranks of a program, and their messages. Messages from one rank to another keep their order.
 pub trait Net: Debug + Send + Sync {
@@ -37,24 +38,74 @@ pub trait Net: Debug + Send + Sync {
 
     /// The time after which a rank that does not answer is given up.
     fn patience(&self) -> Duration;
+
+    /// The ranks that were given up.
+    fn lost(&self) -> &Lost;
 }
 
-/// A wait for messages, which polls ever more slowly.
-#[derive(Debug)]
-pub struct Patience {
-    since: Instant,
+/// Ranks that were given up.
+#[derive(Debug, Default)]
+pub struct Lost(Mutex<BTreeSet<usize>>);
+
+impl Lost {
+    fn ranks(&self) -> MutexGuard<'_, BTreeSet<usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a rank was given up.
+    pub fn has(&self, rank: usize) -> bool {
+        self.ranks().contains(&rank)
+    }
+
+    /// True if no rank was given up.
+    pub fn is_empty(&self) -> bool {
+        self.ranks().is_empty()
+    }
+
+    /// Gives ranks up: the fault of that.
+    pub(super) fn give_up(&self, ranks: &[usize], why: &str) -> Fault {
+        self.ranks().extend(ranks);
+        let names: Vec<String> = ranks.iter().map(usize::to_string).collect();
+        let (word, verb) = if names.len() == 1 { ("rank", "has") } else { ("ranks", "have") };
+        let fault = Fault::new(Exit::Internal, format!("{word} {} {verb} {why}", names.join(", ")))
+            .hint("look at that process and its machine; TANDEM_WATCHDOG=SECONDS waits longer");
+        Fault { kind: FaultKind::Gone, ..fault }
+    }
+}
+
+/// The pauses of who polls.
+#[derive(Debug, Default)]
+pub(super) struct Pause {
     turns: u32,
 }
 
-/// Polls that are made without a pause.
-const EAGER: u32 = 200;
+/// Polls after which pauses become longer.
+const EAGER: u32 = 100;
 
-/// The pause between polls of a long wait.
-const PAUSE: Duration = Duration::from_micros(50);
+/// A long pause.
+const PAUSE: Duration = Duration::from_micros(20);
+
+impl Pause {
+    /// Lets others work for a moment.
+    pub(super) fn make(&mut self) {
+        self.turns = self.turns.saturating_add(1);
+        match self.turns {
+            ..EAGER => std::thread::yield_now(),
+            _ => std::thread::sleep(PAUSE),
+        }
+    }
+}
+
+/// A wait for messages.
+#[derive(Debug)]
+pub struct Patience {
+    since: Instant,
+    pause: Pause,
+}
 
 impl Default for Patience {
     fn default() -> Patience {
-        Patience { since: Instant::now(), turns: 0 }
+        Patience { since: Instant::now(), pause: Pause::default() }
     }
 }
 
@@ -64,21 +115,12 @@ impl Patience {
     /// # Errors
     /// 70 with the ranks of which no message has come, when they are to be given up.
     pub fn wait(&mut self, net: &dyn Net, missing: impl Fn() -> Vec<usize>) -> Result<()> {
-        self.turns = self.turns.saturating_add(1);
-        match self.turns {
-            ..EAGER => std::thread::yield_now(),
-            _ => std::thread::sleep(PAUSE),
-        }
+        self.pause.make();
         if self.since.elapsed() <= net.patience() {
             return Ok(());
         }
-        let missing: Vec<String> = missing().iter().map(usize::to_string).collect();
-        let (word, have) = if missing.len() == 1 { ("rank", "has") } else { ("ranks", "have") };
-        let seconds = net.patience().as_secs();
-        let found = format!("{word} {} {have} not answered for {seconds} s", missing.join(", "));
-        Err(Fault::new(Exit::Internal, found)
-            .hint("look at that process and its machine; TANDEM_WATCHDOG=SECONDS waits longer")
-            .into())
+        let why = format!("not answered for {} s", net.patience().as_secs());
+        Err(net.lost().give_up(&missing(), &why).into())
     }
 }
 
@@ -120,6 +162,49 @@ pub(super) fn all_gather(net: &dyn Net, own: Vec<u8>) -> Result<Vec<Vec<u8>>> {
             return Ok(found.into_iter().flatten().collect());
         }
         patience.wait(net, missing)?;
+    }
+}
+
+/// The pace of messages that all ranks send each other at once.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pace {
+    /// Seconds that messages take at least.
+    pub latency: f64,
+    /// Bytes that each sends to each other in a second, beside that.
+    pub bytes_per_second: f64,
+}
+
+/// Bytes of the messages by which a pace is measured.
+const SIZES: [usize; 2] = [1 << 16, 1 << 19];
+
+/// Measures the pace of messages; all ranks take part.
+///
+/// # Errors
+/// 70 with the ranks that do not answer.
+pub fn measure(net: &dyn Net) -> Result<Pace> {
+    let median = |bytes: usize| {
+        let mut times = Vec::new();
+        for _ in 0..15 {
+            let message = vec![1; bytes];
+            all_gather(net, Vec::new())?;
+            let begun = Instant::now();
+            all_gather(net, message)?;
+            times.push(begun.elapsed().as_secs_f64());
+        }
+        times.sort_by(f64::total_cmp);
+        anyhow::Ok(times[times.len() / 2])
+    };
+    let [short, long] = SIZES.map(|bytes| bytes as f64);
+    let (of_short, of_long) = (median(SIZES[0])?, median(SIZES[1])?);
+    let per_byte = ((of_long - of_short) / (long - short)).max(1e-12);
+    let latency = (of_short - short * per_byte).max(0.0);
+    Ok(Pace { latency, bytes_per_second: 1.0 / per_byte })
+}
+
+impl Pace {
+    /// Seconds that exchanges take by it.
+    pub fn seconds(&self, exchanges: u64, bytes: u64) -> f64 {
+        exchanges as f64 * self.latency + bytes as f64 / self.bytes_per_second
     }
 }
 
@@ -165,6 +250,7 @@ struct Local {
     to: Vec<Sender<Vec<u8>>>,
     from: Vec<Mutex<Receiver<Vec<u8>>>>,
     patience: Duration,
+    lost: Lost,
 }
 
 /// So many ranks in one process, for a thread each.
@@ -179,7 +265,8 @@ pub fn local(size: usize, patience: Duration) -> Vec<Arc<dyn Net>> {
         }
     }
     let ranks = to.into_iter().zip(from).enumerate();
-    ranks.map(|(rank, (to, from))| Arc::new(Local { rank, to, from, patience }) as _).collect()
+    let local = |(rank, (to, from))| Local { rank, to, from, patience, lost: Lost::default() };
+    ranks.map(local).map(|rank| Arc::new(rank) as _).collect()
 }
 
 impl Net for Local {
@@ -196,8 +283,8 @@ impl Net for Local {
     }
 
     fn send(&self, to: usize, message: Vec<u8>) -> Result<()> {
-        let gone = |_| Fault::new(Exit::Internal, format!("rank {to} is gone"));
-        Ok(self.to[to].send(message).map_err(gone)?)
+        let sent = self.to[to].send(message);
+        Ok(sent.map_err(|_| self.lost.give_up(&[to], "gone"))?)
     }
 
     fn poll(&self, from: usize) -> Result<Option<Vec<u8>>> {
@@ -205,13 +292,15 @@ impl Net for Local {
         match messages.try_recv() {
             Ok(message) => Ok(Some(message)),
             Err(TryRecvError::Empty) => Ok(None),
-            Err(TryRecvError::Disconnected) => {
-                Err(Fault::new(Exit::Internal, format!("rank {from} is gone")).into())
-            }
+            Err(TryRecvError::Disconnected) => Err(self.lost.give_up(&[from], "gone").into()),
         }
     }
 
     fn patience(&self) -> Duration {
         self.patience
+    }
+
+    fn lost(&self) -> &Lost {
+        &self.lost
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use super::net::{Net, all_gather, receive};
 use super::wire::{Eye, Pen};
-use crate::fault::{Exit, Fault, exit_of, hint_of};
+use crate::fault::{Exit, Fault, FaultKind, exit_of, hint_of, kind_of};
 use crate::kernels::params::Step;
 use crate::schedule::{Buffer, NotFinite, Program, Slice, StepResult, Work};
 
@@ -27,8 +27,9 @@ pub(super) enum Order {
     Forget,
     /// Nothing: the leader is there.
     Beat,
-    /// End, with an exit code; 0 = all went well.
-    End(u8),
+    /// End, with an exit code; 0 = all went well. It says whether some rank has been given up, so
+    /// that nobody waits for it.
+    End(u8, bool),
 }
 
 const BEAT: u8 = 255;
@@ -43,7 +44,7 @@ impl Order {
             Order::Read(_) => 3,
             Order::Compare(..) => 4,
             Order::Forget => 5,
-            Order::End(_) => 6,
+            Order::End(..) => 6,
             Order::Beat => BEAT,
         };
         pen.0.push(kind);
@@ -65,7 +66,10 @@ impl Order {
             Order::Compare(buffer, steps) => {
                 [buffer.0, *steps as usize].iter().for_each(|number| pen.number(*number));
             }
-            Order::End(code) => pen.number(usize::from(*code)),
+            Order::End(code, incomplete) => {
+                pen.number(usize::from(*code));
+                pen.number(usize::from(*incomplete));
+            }
             Order::Forget | Order::Beat => {}
         }
         pen.0
@@ -92,16 +96,20 @@ impl Order {
             Some(3) => Order::Read(eye.slice()?),
             Some(4) => Order::Compare(Buffer(eye.number()?), eye.number()? as u64),
             Some(5) => Order::Forget,
-            Some(6) => Order::End(eye.number()? as u8),
+            Some(6) => Order::End(eye.number()? as u8, eye.number()? == 1),
             Some(&BEAT) => Order::Beat,
             _ => bail!("a message between ranks is none of this version"),
         })
     }
 }
 
-/// The message by which all ends for a rank, with an exit code; 0 = all went well.
-pub fn end(code: u8) -> Vec<u8> {
-    Order::End(code).bytes()
+/// Ends all other ranks, with an exit code; 0 = all went well.
+pub fn end(net: &dyn Net, code: u8) {
+    let order = Order::End(code, !net.lost().is_empty()).bytes();
+    for rank in 1..net.size() {
+        // One that is gone has ended.
+        let _ = net.send(rank, order.clone());
+    }
 }
 
 /// Whether a message only says that the leader is there.
@@ -110,12 +118,13 @@ pub(super) fn is_beat(message: &[u8]) -> bool {
 }
 
 /// A message with what a rank has, or with its fault.
-pub(super) fn told(found: &Result<Vec<u8>>) -> Vec<u8> {
+pub(super) fn told(found: Result<&[u8], &anyhow::Error>) -> Vec<u8> {
     match found {
-        Ok(body) => [&[0], &body[..]].concat(),
+        Ok(body) => [&[0], body].concat(),
         Err(error) => {
             let mut pen = Pen(vec![1]);
             pen.number(exit_of(error) as usize);
+            pen.number(usize::from(kind_of(error) == FaultKind::Gone));
             pen.text(&format!("{error:#}"));
             pen.text(hint_of(error).unwrap_or_default());
             pen.0
@@ -133,8 +142,12 @@ pub(super) fn heard(rank: usize, message: Vec<u8>) -> Result<Vec<u8>> {
     }
     let mut eye = Eye(message.get(1..).unwrap_or_default());
     let exit = Exit::of_code(eye.number()? as u8).unwrap_or(Exit::Internal);
-    let (text, hint) = (eye.text()?, eye.text()?);
-    let fault = Fault::new(exit, format!("rank {rank}: {text}"));
+    let (is_gone, text, hint) = (eye.number()? == 1, eye.text()?, eye.text()?);
+    // Of a rank that is gone, who tells of it makes no difference.
+    let fault = match is_gone {
+        true => Fault { kind: FaultKind::Gone, ..Fault::new(exit, text) },
+        false => Fault::new(exit, format!("rank {rank}: {text}")),
+    };
     Err(if hint.is_empty() { fault } else { fault.hint(hint) }.into())
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail, ensure};
 
+use super::lead::check_machine;
 use super::net::Net;
 use super::order::{Order, Results, answer, heard, is_beat};
 use super::wire::Eye;
@@ -24,13 +25,18 @@ struct Remote {
     not_finite: Option<NotFinite>,
 }
 
-/// An engine for a program on a rank.
+/// An engine for a program on a rank, which computes on the like of `machine`.
 ///
 /// # Errors
 /// Errors of that rank, with its number.
-pub fn remote(net: &Arc<dyn Net>, rank: usize, program: Program) -> Result<Box<dyn Engine>> {
+pub fn remote(
+    net: &Arc<dyn Net>,
+    rank: usize,
+    program: Program,
+    machine: &str,
+) -> Result<Box<dyn Engine>> {
     net.send(rank, Order::Program(Arc::new(program.clone())).bytes())?;
-    answer(&**net, rank)?;
+    check_machine(rank, &answer(&**net, rank)?, machine)?;
     let (net, results) = (Arc::clone(net), Vec::new());
     Ok(Box::new(Remote { net, rank, program, in_flight: 0, results, not_finite: None }))
 }

@@ -24,7 +24,12 @@ pub fn serve(
         let order = Order::read(&receive(&**net, 0)?)?;
         match order {
             Order::Beat => {}
-            Order::End(code) => return Ok(code),
+            Order::End(code, incomplete) => {
+                if incomplete {
+                    net.lost().give_up(&[0], "lost a rank");
+                }
+                return Ok(code);
+            }
             Order::Forget => engine = None,
             Order::Program(program) => {
                 engine = None;
@@ -35,7 +40,7 @@ pub fn serve(
                     Ok(engine)
                 });
                 let answer = made.map(|made| engine = Some(made)).map(|()| name.into_bytes());
-                net.send(0, told(&answer))?;
+                net.send(0, told(answer.as_deref()))?;
             }
             order => {
                 let Some(engine) = &mut engine else {
@@ -58,7 +63,9 @@ fn obey(net: &dyn Net, engine: &mut Exchanging, order: Order) -> Result<()> {
             let not_finite = engine.not_finite();
             (answers, done.map(|results| Results { results, not_finite }.bytes()))
         }
-        Order::Compare(buffer, steps) => (false, engine.compare(buffer, steps).map(|()| Vec::new())),
+        Order::Compare(buffer, steps) => {
+            (false, engine.compare(buffer, steps).map(|()| Vec::new()))
+        }
         Order::Read(slice) => {
             let words = engine.words(slice);
             let bytes = words.map(|words| {
@@ -68,10 +75,10 @@ fn obey(net: &dyn Net, engine: &mut Exchanging, order: Order) -> Result<()> {
             });
             (true, bytes)
         }
-        Order::Program(_) | Order::Forget | Order::Beat | Order::End(_) => (false, Ok(Vec::new())),
+        Order::Program(_) | Order::Forget | Order::Beat | Order::End(..) => (false, Ok(Vec::new())),
     };
     if answers {
-        return net.send(0, told(&done));
+        return net.send(0, told(done.as_deref()));
     }
     done.map(drop).map_err(|error| engine.tell(error))
 }

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 
 use super::{Buffer, Dispatch, Effect, Program, Schedule, Slice};
-use crate::kernels::{self, MAX_GROUPS};
 use crate::kernels::signature::{Access, Signature};
+use crate::kernels::{self, MAX_GROUPS};
 use crate::model::layout::ALIGN;
 
 /// Storage bindings of a kernel that all WebGPU adapters grant.

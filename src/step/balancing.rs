@@ -175,7 +175,12 @@ pub(super) fn wanted_in_chunks(request: &Request, most: usize) -> Wanted {
     let is_exact = objective.balance.space == Space::Parameters;
     // Products of rows have no scale that keeps them within f16.
     let is_half = request.tuning.unit.is_some_and(Unit::is_half);
-    let by_rows = is_solved && is_plain && is_exact && !is_half && request.batch <= most && !request.shards.cuts();
+    let by_rows = is_solved
+        && is_plain
+        && is_exact
+        && !is_half
+        && request.batch <= most
+        && !request.shards.cuts();
     Wanted { rows: by_rows.then_some(request.batch), ..wanted }
 }
 

@@ -49,8 +49,7 @@ impl Builder<'_> {
         let (at, gramian) = (self.gramian(), self.b().gramian);
         let products = if way == Way::Planes { at.scaled() } else { 0 };
         let losses = if self.needs_losses() { self.tasks() } else { 0 };
-        let sums =
-            [self.summed(gramian, 0, products), self.summed(gramian, at.losses(), losses)];
+        let sums = [self.summed(gramian, 0, products), self.summed(gramian, at.losses(), losses)];
         sums.into_iter().flatten().collect()
     }
 
@@ -88,7 +87,11 @@ impl Builder<'_> {
         let shards = self.shards;
         let own = |chunks: &Vec<Chunk>| chunks.iter().copied().flat_map(&of_chunk).collect();
         if !shards.cuts() {
-            return step.shards.iter().flat_map(|chunks| -> Vec<Dispatch> { own(chunks) }).collect();
+            return step
+                .shards
+                .iter()
+                .flat_map(|chunks| -> Vec<Dispatch> { own(chunks) })
+                .collect();
         }
         let mut dispatches = Vec::new();
         for (i, chunks) in step.shards.iter().enumerate() {

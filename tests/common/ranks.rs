@@ -36,9 +36,7 @@ pub fn on_ranks(
         let ranks = Some(Share::All(Arc::clone(&leader), Arc::clone(&spent)));
         let outcome = train(plan, own, Options { ranks, ..options }, observer);
         let code = u8::from(outcome.is_err());
-        (1..leader.size()).for_each(|rank| {
-            let _ = leader.send(rank, tandem::ranks::end(code));
-        });
+        tandem::ranks::end(&*leader, code);
         let ended = others.into_iter().map(|thread| thread.join().unwrap()).collect();
         let spent = *spent.lock().unwrap();
         (outcome, ended, spent)

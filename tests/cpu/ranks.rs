@@ -52,8 +52,7 @@ fn facts(outcome: &Outcome, told: &Tape) -> Facts {
 fn ranks(plan: &Plan, count: usize) -> Facts {
     let mut told = Tape::default();
     let machines = (0..count).map(|_| cpu()).collect();
-    let (outcome, ended, spent) =
-        on_ranks(plan, machines, Options::default(), &mut told, PATIENCE);
+    let (outcome, ended, spent) = on_ranks(plan, machines, Options::default(), &mut told, PATIENCE);
     for (rank, ended) in (1..).zip(ended) {
         assert_eq!(ended.unwrap(), 0, "rank {rank} of {count}");
     }
@@ -63,9 +62,13 @@ fn ranks(plan: &Plan, count: usize) -> Facts {
 
 /// Trainings that differ in what is summed over a batch.
 const KINDS: [(&str, &str, &str); 12] = [
-    ("dropout, clipping, couplings", "[trunk]\nlayers = [12]\ndropout = 0.2\n\
+    (
+        "dropout, clipping, couplings",
+        "[trunk]\nlayers = [12]\ndropout = 0.2\n\
       [optimizer]\nclip_norm = 1.0\n[[coupling]]\nkind = \"agreement\"\nstrength = 0.3\n\
-      [[coupling]]\nkind = \"soft_sharing\"\nstrength = 0.1", ""),
+      [[coupling]]\nkind = \"soft_sharing\"\nstrength = 0.1",
+        "",
+    ),
     ("parts", "", "accumulate = 16"),
     ("mmoe", "[architecture]\nkind = \"mmoe\"\nexperts = 3", ""),
     ("ple", "[architecture]\nkind = \"ple\"", ""),

@@ -11,7 +11,7 @@ use super::card;
 use super::listener::Listener;
 use super::resume::forget_other_scores;
 use crate::config::write;
-use crate::fault::{Exit, Fault, exit_of, hint_of};
+use crate::fault::{Exit, Fault, FaultKind, exit_of, hint_of, kind_of};
 use crate::model::network::Network;
 use crate::run::checkpoint::{Keeper, Loaded, Snapshot, newest};
 use crate::run::directory::RunDirectory;
@@ -273,7 +273,11 @@ impl Observer for Recorder<'_> {
     }
 
     fn lost(&mut self, error: &anyhow::Error) -> Result<Option<Snapshot>> {
-        self.say(&format!("{error:#}; going on with a new device"))?;
+        let with = match kind_of(error) {
+            FaultKind::Gone => "here",
+            _ => "with a new device",
+        };
+        self.say(&format!("{error:#}; going on {with}"))?;
         self.keeper.finish()?;
         let mut loaded = newest(&self.directory.checkpoints())?.loaded;
         if let Some(loaded) = &mut loaded {

@@ -64,8 +64,12 @@ pub fn train(
                 let engine = own(built.program.clone())?;
                 (built, engine)
             }
+            Some(Share::One(net, rank)) if net.lost().has(*rank) => {
+                let engine = own(built.program.clone())?;
+                (built, engine)
+            }
             Some(Share::One(net, rank)) => {
-                let engine = remote(net, *rank, built.program.clone())?;
+                let engine = remote(net, *rank, built.program.clone(), &machine.name())?;
                 (built, engine)
             }
             Some(Share::All(net, spent)) => {

@@ -349,9 +349,7 @@ fn mixture(config: &Config, parts: &Parts) -> Result<Option<Mixture>> {
 
 /// Refuses `train.shards` if a batch has no such shards.
 fn check_shards(shards: usize, batch: usize, pools: bool) -> Result<(), Fault> {
-    let refused = |found: String, hint: &str| {
-        Err(Fault::config("train.shards", found).hint(hint))
-    };
+    let refused = |found: String, hint: &str| Err(Fault::config("train.shards", found).hint(hint));
     if !shards.is_power_of_two() {
         let found = format!("must be a power of two, found {shards}");
         return refused(found, "1, 2, 4, 8, 16, …");

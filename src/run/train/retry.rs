@@ -3,11 +3,12 @@
 use anyhow::Result;
 
 use super::{Observer, Options, Outcome, Plan, train};
-use crate::fault::{Exit, Fault, exit_of, hint_of};
+use crate::fault::{Exit, Fault, FaultKind, exit_of, hint_of, kind_of};
+use crate::ranks::Share;
 use crate::run::machine::Machine;
 
 /// Trains. If the device is lost, hangs or drops work, opens a new one with `open` and goes on from
-/// the last checkpoint, at most `retries` times.
+/// the last checkpoint, at most `retries` times. A run on a rank that is gone goes on here.
 ///
 /// # Errors
 /// As [`train`]; if `open` fails, a fault with both errors.
@@ -19,10 +20,17 @@ pub fn train_with_retries(
     open: &mut dyn FnMut() -> Result<Machine>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
-    let mut left = retries;
+    // A rank that fails leaves the others in the middle of a step.
+    let mut left = if options.ranks.is_some() { 0 } else { retries };
     loop {
         let tried = machine.clone();
+        let is_elsewhere = matches!(options.ranks, Some(Share::One(..)));
         let error = match train(plan, machine, options.clone(), observer) {
+            Err(error) if is_elsewhere && kind_of(&error) == FaultKind::Gone => {
+                options.resume = observer.lost(&error)?;
+                (options.ranks, machine) = (None, tried);
+                continue;
+            }
             // Where memory was refused, another try would not have more of it.
             Err(error) if left > 0 && is_of_device(&error) && tried.refused().is_none() => error,
             ended => return ended,
