@@ -4,7 +4,7 @@ CARGO ?= cargo
 FUZZ_SECONDS ?= 3600
 FUZZ_TARGETS ?= text npy svmlight conll parquet idx image model manifest config
 
-.PHONY: help setup demo test browser page isa conformance examples soak
+.PHONY: help setup demo test browser mpi ranks page isa conformance examples soak
 .PHONY: dist wheel lint deny audit clean
 
 help: ## this list
@@ -22,6 +22,14 @@ test: setup browser ## run every test
 
 browser: ## look for a browser that a test opens pages in; on Debian install one
 	@sh .ci/browser
+
+mpi: setup ## install Debian's Open MPI where there is none, and build with it in target/mpi
+	@sh .ci/mpi
+	$(CARGO) build --release --locked --features mpi --target-dir target/mpi
+
+ranks: setup ## run the tests of several processes, which need MPI
+	@sh .ci/mpi
+	$(CARGO) test --locked --features mpi --test mpi
 
 page: setup browser ## open the pages of runs in a browser; pictures are left in target/page
 	TANDEM_PAGES=target/page $(CARGO) test --locked --test browser -- --nocapture

@@ -98,7 +98,16 @@ impl<'a> Call<'a> {
         job.retries = args.retry_device;
         job.profile = args.profile;
         let (ranks, reading) = (common.ranks.clone(), Mutex::default());
-        Call { args, console, signals, job, search: None, reading, ranks, pace: common.pace }
+        Call {
+            args,
+            console,
+            signals,
+            job,
+            search: None,
+            reading,
+            ranks,
+            pace: common.pace.clone(),
+        }
     }
 
     /// The call of a single run, which all ranks train together.
@@ -245,7 +254,8 @@ impl<'a> Call<'a> {
         let profiled = against_ceilings(machine, done.outcome.profile.clone())?;
         result::print(done, profiled, self.console)?;
         if let Some(Share::All(net, spent)) = &self.job.ranks {
-            let line = ranks::cost(&**net, self.pace, *locked(spent), done.outcome.seconds);
+            let line =
+                ranks::cost(&**net, self.pace.as_ref(), *locked(spent), done.outcome.seconds);
             line.iter().for_each(|line| self.console.note(line));
         }
         self.report(done)?;

@@ -166,22 +166,19 @@ pub(super) fn in_shards(mut config: Config, common: &Common, console: &Console) 
 }
 
 /// The line about what exchanges have cost; `None` where there was none.
-pub(super) fn cost(net: &dyn Net, pace: Option<Pace>, spent: Spent, all: f64) -> Option<String> {
+pub(super) fn cost(net: &dyn Net, pace: Option<&Pace>, spent: Spent, all: f64) -> Option<String> {
     let Spent { exchanges, bytes, waiting, sending, staging } = spent;
     let pace = pace.filter(|_| exchanges > 0)?;
     let share = |part: f64| format!("{:.0} %", 100.0 * part / all.max(1e-9));
     Some(format!(
         "{} ranks: {} of the time in messages, {} between device and messages, {} in waiting for \
-         the slowest; {exchanges} exchanges of {:.0} kB took {:.2} ms each, by {:.2} ms and \
-         {:.2} GB/s it should be {:.2}",
+         the slowest; {exchanges} exchanges of {:.0} kB took {:.2} ms each, expected {:.2}",
         net.size(),
         share(sending),
         share(staging),
         share(waiting),
         bytes as f64 / exchanges as f64 / 1e3,
         1e3 * sending / exchanges as f64,
-        1e3 * pace.latency,
-        pace.bytes_per_second / 1e9,
-        1e3 * pace.seconds(exchanges, bytes) / exchanges as f64,
+        1e3 * pace.seconds(bytes as f64 / exchanges as f64),
     ))
 }

@@ -80,7 +80,7 @@ pub(super) struct Pause {
 }
 
 /// Polls after which pauses become longer.
-const EAGER: u32 = 100;
+const EAGER: u32 = 2000;
 
 /// A long pause.
 const PAUSE: Duration = Duration::from_micros(20);
@@ -165,17 +165,16 @@ pub(super) fn all_gather(net: &dyn Net, own: Vec<u8>) -> Result<Vec<Vec<u8>>> {
     }
 }
 
-/// The pace of messages that all ranks send each other at once.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Pace {
-    /// Seconds that messages take at least.
-    pub latency: f64,
-    /// Bytes that each sends to each other in a second, beside that.
-    pub bytes_per_second: f64,
-}
+/// The pace of messages that all ranks send each other at once: seconds for some numbers of bytes,
+/// ascending.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pace(Vec<(f64, f64)>);
 
 /// Bytes of the messages by which a pace is measured.
-const SIZES: [usize; 2] = [1 << 16, 1 << 19];
+const SIZES: [usize; 4] = [1 << 12, 1 << 15, 1 << 18, 1 << 21];
+
+/// Times that each is measured.
+const TIMES: usize = 7;
 
 /// Measures the pace of messages; all ranks take part.
 ///
@@ -184,7 +183,7 @@ const SIZES: [usize; 2] = [1 << 16, 1 << 19];
 pub fn measure(net: &dyn Net) -> Result<Pace> {
     let median = |bytes: usize| {
         let mut times = Vec::new();
-        for _ in 0..15 {
+        for _ in 0..TIMES {
             let message = vec![1; bytes];
             all_gather(net, Vec::new())?;
             let begun = Instant::now();
@@ -192,19 +191,19 @@ pub fn measure(net: &dyn Net) -> Result<Pace> {
             times.push(begun.elapsed().as_secs_f64());
         }
         times.sort_by(f64::total_cmp);
-        anyhow::Ok(times[times.len() / 2])
+        anyhow::Ok((bytes as f64, times[TIMES / 2]))
     };
-    let [short, long] = SIZES.map(|bytes| bytes as f64);
-    let (of_short, of_long) = (median(SIZES[0])?, median(SIZES[1])?);
-    let per_byte = ((of_long - of_short) / (long - short)).max(1e-12);
-    let latency = (of_short - short * per_byte).max(0.0);
-    Ok(Pace { latency, bytes_per_second: 1.0 / per_byte })
+    SIZES.into_iter().map(median).collect::<Result<_>>().map(Pace)
 }
 
 impl Pace {
-    /// Seconds that exchanges take by it.
-    pub fn seconds(&self, exchanges: u64, bytes: u64) -> f64 {
-        exchanges as f64 * self.latency + bytes as f64 / self.bytes_per_second
+    /// Seconds for messages of so many bytes: on the line between the two measured numbers of bytes
+    /// beside it, and beyond them on the line through the last two.
+    pub fn seconds(&self, bytes: f64) -> f64 {
+        let beyond = self.0.iter().position(|(size, _)| *size >= bytes);
+        let right = beyond.unwrap_or(self.0.len().saturating_sub(1)).max(1);
+        let Some([(x, y), (u, v)]) = self.0.get(right - 1..right + 1) else { return 0.0 };
+        (y + (bytes - x) * (v - y) / (u - x)).max(0.0)
     }
 }
 
