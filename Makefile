@@ -29,6 +29,7 @@ mpi: setup ## install Debian's Open MPI where there is none, and build with it i
 
 ranks: setup ## run the tests of several processes, which need MPI
 	@sh .ci/mpi
+	$(CARGO) clippy --locked --features mpi --lib --bins --test mpi -- -D warnings
 	$(CARGO) test --locked --features mpi --test mpi
 
 page: setup browser ## open the pages of runs in a browser; pictures are left in target/page

@@ -191,6 +191,9 @@ enum Verb {
     Man(shell::Page),
 }
 
+/// A verb, done with the arguments of a process.
+type Run = fn(Cli, &Console) -> Result<Option<Exit>>;
+
 /// Runs the program with the arguments of this process and returns its exit code.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -213,6 +216,7 @@ pub fn main() -> ExitCode {
 }
 
 /// The exit code of what came of a verb.
+#[cfg(feature = "mpi")]
 fn code_of(ended: &Result<Option<Exit>>) -> u8 {
     match ended {
         Ok(exit) => exit.map_or(0, |exit| exit as u8),

@@ -1,32 +1,26 @@
 //! Ranks of the command line: the first one does what the command says, the others serve it.
 
-use std::sync::Arc;
-use std::time::Duration;
+#[cfg(feature = "mpi")]
+mod started;
 
 use anyhow::Result;
 
 use super::console::Console;
 use super::flags::Common;
-use super::signals::Signals;
-use super::{Cli, Verb, code_of};
+use super::{Cli, Run, Verb};
 use crate::config::Config;
-use crate::device::adapter::Wish;
-use crate::fault::{Exit, Fault};
-use crate::ranks::{Beats, Net, Pace, Spent, end, greet, measure, serve};
-use crate::run::machine::Machine;
+use crate::fault::Exit;
+#[cfg(not(feature = "mpi"))]
+use crate::fault::Fault;
+use crate::ranks::{Net, Pace, Spent};
+#[cfg(feature = "mpi")]
+use started::on_ranks;
 
 /// Shards of a batch where ranks train and nobody says another number.
 const SHARDS: usize = 8;
 
-/// The time after which a rank that does not answer is given up, unless `TANDEM_WATCHDOG` says
-/// another number of seconds.
-const PATIENCE: Duration = Duration::from_secs(120);
-
 /// Variables by which launchers tell a process how many there are.
 const SIZES: [&str; 4] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS", "PMIX_SIZE"];
-
-/// A verb, done with the arguments of a process.
-type Run = fn(Cli, &Console) -> Result<Option<Exit>>;
 
 /// The number of processes that a launcher of MPI has started; `None` = this one was not.
 fn launched() -> Option<usize> {
@@ -57,101 +51,6 @@ fn on_ranks(cli: Cli, console: &Console, run: Run, size: usize) -> Result<Option
     Err(Fault::new(Exit::Unavailable, found)
         .hint("build it with MPI (make mpi), or start it alone")
         .into())
-}
-
-#[cfg(feature = "mpi")]
-fn on_ranks(cli: Cli, console: &Console, run: Run, _: usize) -> Result<Option<Exit>> {
-    use crate::ranks::mpi::Session;
-
-    let session = Session::begin(patience()?)?;
-    let Some(net) = session.net() else { return run(cli, console) };
-    let ended = as_rank(&net, cli, console, run);
-    let is_complete = net.lost().is_empty();
-    drop(net);
-    match &ended {
-        // A rank that has not heard of the end would be waited for.
-        Ok(None | Some(Exit::Interrupted | Exit::Terminated)) if is_complete => session.end(),
-        _ => session.leave(),
-    }
-    ended
-}
-
-/// The time after which a rank is given up.
-fn patience() -> Result<Duration> {
-    let Ok(text) = std::env::var("TANDEM_WATCHDOG") else { return Ok(PATIENCE) };
-    let seconds = text.parse().ok().filter(|seconds| *seconds > 0);
-    let fault = || {
-        let found = format!("TANDEM_WATCHDOG={text}: expected a number of seconds from 1 on");
-        Fault::new(Exit::Usage, found).hint("TANDEM_WATCHDOG=120")
-    };
-    Ok(seconds.map(Duration::from_secs).ok_or_else(fault)?)
-}
-
-/// What this rank does for a command.
-pub(super) fn as_rank(
-    net: &Arc<dyn Net>,
-    mut cli: Cli,
-    console: &Console,
-    run: Run,
-) -> Result<Option<Exit>> {
-    cli.common.ranks = Some(Arc::clone(net));
-    greet(&**net, &facts())?;
-    cli.common.pace = (net.size() > 1).then(|| measure(&**net)).transpose()?;
-    if net.rank() > 0 {
-        return follow(net, &cli.common);
-    }
-    refuse_reference(net, &cli.common)?;
-    let beats = Beats::begin(net);
-    let ended = run(cli, console);
-    drop(beats);
-    end(&**net, code_of(&ended));
-    ended
-}
-
-/// What must be alike of all ranks: the program, its arguments, and the files that these name.
-fn facts() -> Vec<(&'static str, String)> {
-    let version = format!("{} {}", env!("CARGO_PKG_VERSION"), env!("TANDEM_COMMIT"));
-    let arguments: Vec<String> =
-        std::env::args_os().skip(1).map(|text| text.to_string_lossy().into_owned()).collect();
-    let is_settings = |path: &&String| path.ends_with(".toml");
-    let mut settings = blake3::Hasher::new();
-    arguments.iter().filter(is_settings).for_each(|path| {
-        settings.update(&std::fs::read(path).unwrap_or_default());
-    });
-    vec![
-        ("version", version),
-        ("command", arguments.join(" ")),
-        ("configuration", settings.finalize().to_hex()[..16].to_string()),
-    ]
-}
-
-/// Refuses an engine whose numbers do not fit into messages.
-fn refuse_reference(net: &Arc<dyn Net>, common: &Common) -> Result<()> {
-    let asked = common.wish().asked().filter(|(name, _)| name == "reference" && net.size() > 1);
-    let Some((_, by)) = asked else { return Ok(()) };
-    let found = format!("{by} reference computes in float64, and ranks send each other f32");
-    Err(Fault::new(Exit::Usage, found).hint("start one process, or use --device cpu").into())
-}
-
-/// Serves the leader until it ends.
-fn follow(net: &Arc<dyn Net>, common: &Common) -> Result<Option<Exit>> {
-    // The leader hears of a signal, too, and says when all ends.
-    let signals = Signals::install()?;
-    signals.keep(true);
-    let mut machine: Option<(bool, Machine)> = None;
-    let mut open = |program: crate::schedule::Program| {
-        let mut dispatches = program.schedules.iter().flat_map(|s| &s.dispatches);
-        let units = dispatches.any(|dispatch| dispatch.kernel.unit.is_some());
-        let opened = match machine.take().filter(|(has, _)| *has == units) {
-            Some((_, machine)) => machine,
-            None => Machine::open(&Wish { units, ..common.wish() })?,
-        };
-        machine = Some((units, opened.clone()));
-        let name = opened.name();
-        Ok((opened.engine(program)?, name))
-    };
-    let code = serve(net, &mut open).map_err(|e| e.context(format!("on rank {}", net.rank())))?;
-    Ok(Exit::of_code(code))
 }
 
 /// The configuration of a run that ranks train together: its batches are cut.

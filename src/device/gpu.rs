@@ -315,7 +315,7 @@ impl Gpu {
     pub fn tuning(&self) -> Tuning {
         let runs_direct = self.runs_direct();
         // The mirror of a whole binding has an odd number of rows.
-        let rows = (self.limits.max_texture_dimension_2d as usize + 1) / 2 * 2 - 1;
+        let rows = (self.limits.max_texture_dimension_2d as usize).div_ceil(2) * 2 - 1;
         let mirrored = if runs_direct { 4 * (MIRROR_ROW * rows) as u64 } else { u64::MAX };
         let binding = self.limits.max_storage_buffer_binding_size.min(mirrored);
         let plain = Tuning::new(self.entry.class, binding, runs_direct);

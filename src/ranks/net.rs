@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::order::{Order, is_beat};
 use crate::fault::{Exit, Fault, FaultKind};
 
 /// The ranks of a program, and their messages. Messages from one rank to another keep their order.
@@ -71,6 +70,14 @@ impl Lost {
             .hint("look at that process and its machine; TANDEM_WATCHDOG=SECONDS waits longer");
         Fault { kind: FaultKind::Gone, ..fault }
     }
+}
+
+/// The only byte of a message by which the leader says that it is there.
+pub(super) const BEAT: u8 = 255;
+
+/// Whether a message only says that the leader is there.
+pub(super) fn is_beat(message: &[u8]) -> bool {
+    message == [BEAT]
 }
 
 /// The pauses of who polls.
@@ -226,7 +233,7 @@ impl Beats {
                 if told.elapsed() >= net.patience() / 4 {
                     told = Instant::now();
                     for to in 1..net.size() {
-                        let _ = net.send(to, Order::Beat.bytes());
+                        let _ = net.send(to, vec![BEAT]);
                     }
                 }
             }

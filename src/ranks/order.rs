@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
-use super::net::{Net, all_gather, receive};
+use super::net::{BEAT, Net, all_gather, receive};
 use super::wire::{Eye, Pen};
 use crate::fault::{Exit, Fault, FaultKind, exit_of, hint_of, kind_of};
 use crate::kernels::params::Step;
@@ -31,8 +31,6 @@ pub(super) enum Order {
     /// that nobody waits for it.
     End(u8, bool),
 }
-
-const BEAT: u8 = 255;
 
 impl Order {
     pub(super) fn bytes(&self) -> Vec<u8> {
@@ -110,11 +108,6 @@ pub fn end(net: &dyn Net, code: u8) {
         // One that is gone has ended.
         let _ = net.send(rank, order.clone());
     }
-}
-
-/// Whether a message only says that the leader is there.
-pub(super) fn is_beat(message: &[u8]) -> bool {
-    message == [BEAT]
 }
 
 /// A message with what a rank has, or with its fault.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use anyhow::{Result, bail, ensure};
 
 use super::lead::check_machine;
-use super::net::Net;
-use super::order::{Order, Results, answer, heard, is_beat};
+use super::net::{Net, is_beat};
+use super::order::{Order, Results, answer, heard};
 use super::wire::Eye;
 use crate::kernels::params::Step;
 use crate::schedule::{

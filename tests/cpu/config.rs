@@ -1084,6 +1084,7 @@ const BAD: &[(&str, &str, &str)] = &[
         "train.accumulate: must be an integer from 1 to 1000000000, found 0",
         "",
     ),
+    ("[train]\nshards = 0", "train.shards: must be an integer from 1 to 1000000000, found 0", ""),
     (
         "[trunk]\nlayers = []\nfreeze = true",
         "trunk.freeze: has no effect, since layers = []",
@@ -1195,6 +1196,7 @@ const TRIES: &[(&str, &str, &[&str])] = &[
             "train.keep=1",
             "train.on_nan=skip",
             "train.accumulate=2",
+            "train.shards=4",
             "train.precision=mixed",
             "trunk.freeze=true",
             "coupling.0.kind=agreement",
@@ -1625,7 +1627,7 @@ fn good() -> Vec<Config> {
         "batch_size = \"full\"",
         "seed = 9223372036854775807",
         "patience = 5\nlog_every = \"1s\"\ncheckpoint_every = \"1.5h\"\nkeep = 4\non_nan = \
-         \"rollback\"\naccumulate = 3\nprecision = \"f32-matrix\"",
+         \"rollback\"\naccumulate = 3\nshards = 4\nprecision = \"f32-matrix\"",
         "patience = { left = 3 }\nkeep_best = \"per_task\"",
         "select = \"left.accuracy\"",
         "select = \"mean\"",

@@ -408,6 +408,7 @@ const FLIPS: &[Flip] = &[
     flip(TABLE, &["train.checkpoint_every=1s"], &["train.keep=3"], Watched),
     flip(TABLE, DIVERGES, &["train.on_nan=skip"], Watched),
     flip(TABLE, &[], &["train.accumulate=2"], Program),
+    flip(TABLE, &[], &["train.shards=2"], Program),
     // The built-in data.
     flip(DIGITS, &[], &["task.left.weight=2.0"], Program),
     flip(DIGITS, &[], &["train.max_steps=3"], Trained),
@@ -766,7 +767,7 @@ fn every_key_changes_what_it_should() {
         let changed = before.differs(&after);
         let must = match (flip.first, flip.after[0]) {
             // The parts of a batch add up to the same gradient, up to rounding in f64.
-            (Program, "train.accumulate=2") => vec![Program, Watched],
+            (Program, "train.accumulate=2" | "train.shards=2") => vec![Program, Watched],
             // Who observes a run does not change it, to the last bit.
             (Program, "balance.observe=3") => vec![Program, Watched],
             (Watched, _) => vec![Watched],

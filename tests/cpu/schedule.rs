@@ -17,7 +17,7 @@ use tandem::model::layout::Layout;
 use tandem::model::loss::Loss;
 use tandem::model::network::{Embedding, Head, Network, Trunk};
 use tandem::objective::{COUPLINGS, Objective, Pair};
-use tandem::plan::{Augmented, LayerPlan, PartShape};
+use tandem::plan::{Augmented, LayerPlan, PartShape, Shards};
 use tandem::reference::Reference;
 use tandem::rng::{Purpose, below, normal, permutation};
 use tandem::schedule::check::check;
@@ -217,9 +217,15 @@ impl Case {
             spread: &self.spread(),
             augmented: self.augmented(),
             labels: LabelShape { weighted: self.table, blanks: self.table },
-            shards: Default::default(),
+            shards: self.shards(&layout),
         };
         build(&request).unwrap_or_else(|e| panic!("{self:?}\n{e:#}"))
+    }
+
+    /// Batches of 60 rows are cut into shards, where they can be.
+    fn shards(&self, layout: &Layout) -> Shards {
+        let cuts = self.batch == 60 && !layout.graph.pools();
+        Shards::of(if cuts { 4 } else { 1 })
     }
 }
 

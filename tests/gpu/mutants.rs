@@ -44,6 +44,7 @@ const MUTANTS: &[(&str, &[Mutant])] = &[
     ("gradient_norm", GRADIENT_NORM),
     ("reduce_metrics", REDUCE_METRICS),
     ("adam", ADAM),
+    ("sum_shards", SUM_SHARDS),
     ("sgd", SGD),
     ("gradient_norm_direct", GRADIENT_NORM_DIRECT),
     ("sgd_direct", SGD_DIRECT),
@@ -757,6 +758,16 @@ const GRADIENT_NORM: &[Mutant] = &[
     ("half of the lanes are lost", "var half = 32u; half > 0u", "var half = 16u; half > 0u"),
 ];
 
+const SUM_SHARDS: &[Mutant] = &[
+    ("nothing is added", "params.add == 1u", "params.add == 2u"),
+    ("all is added", "params.add == 1u", "params.add < 2u"),
+    ("the source begins elsewhere", "source[source_at + i]", "source[i]"),
+    ("the target begins elsewhere", "sums[target_at + i] = select", "sums[i] = select"),
+    ("the row of a source is the first", "step.slot * params.source_stride", "0u"),
+    ("the row of a target is the first", "step.slot * params.target_stride", "0u"),
+    ("the last number is forgotten", "i < params.count", "i + 1u < params.count"),
+];
+
 const REDUCE_METRICS: &[Mutant] = &[
     ("the mean is a sum", " * select(1.0, step.inverse_rows, metric.mean == 1u)", ""),
     ("sums are means", "select(1.0, step.inverse_rows, metric.mean == 1u)", "step.inverse_rows"),
@@ -1232,6 +1243,11 @@ fn soft_sharing() {
 #[test]
 fn agreement() {
     check("agreement");
+}
+
+#[test]
+fn sum_shards() {
+    check("sum_shards");
 }
 
 #[test]

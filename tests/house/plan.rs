@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 11] = [
     &["plan"],
     &["objective"],
     &["step"],
-    &["device", "reference"],
+    &["device", "ranks", "reference"],
     &["cpu"],
     &["export", "measure", "report", "run"],
     &["cli", "main"],
