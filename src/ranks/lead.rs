@@ -30,6 +30,8 @@ pub struct Ways {
     pub own: Vec<Buffer>,
     /// What the leader computes on; the others must have the like.
     pub machine: String,
+    /// Where that is.
+    pub place: Option<String>,
     /// What exchanges have cost, for who wants to know.
     pub spent: Arc<Mutex<Spent>>,
 }
@@ -43,8 +45,8 @@ struct Leader {
     compared: u64,
 }
 
-/// The engine of the leader. `programs` are those of all ranks, the own one first; `open` makes the
-/// own engine.
+/// The engine of the leader, and the number of ranks that share an adapter with another one.
+/// `programs` are those of all ranks, the own one first; `open` makes the own engine.
 ///
 /// # Errors
 /// Errors of any rank, with its number.
@@ -53,28 +55,34 @@ pub fn lead(
     programs: Vec<Program>,
     ways: Ways,
     open: &mut dyn FnMut(Program) -> Result<Box<dyn Engine>>,
-) -> Result<Box<dyn Engine>> {
+) -> Result<(Box<dyn Engine>, usize)> {
     let mut programs = programs.into_iter();
     let own = programs.next().unwrap_or_else(|| Program::empty(false));
     for (rank, program) in (1..).zip(programs) {
         net.send(rank, Order::Program(Arc::new(program)).bytes())?;
     }
     let engine = Exchanging::new(net, &own, open)?;
+    let mut places = vec![ways.place.clone()];
     for rank in 1..net.size() {
-        check_machine(rank, &answer(&**net, rank)?, &ways.machine)?;
+        places.push(check_machine(rank, &answer(&**net, rank)?, &ways.machine)?);
     }
-    Ok(Box::new(Leader { net: Arc::clone(net), engine, ways, compared: 0 }))
+    let is_shared = |place: &&Option<String>| {
+        place.is_some() && places.iter().filter(|other| other == place).count() > 1
+    };
+    let shared = places.iter().filter(is_shared).count();
+    Ok((Box::new(Leader { net: Arc::clone(net), engine, ways, compared: 0 }), shared))
 }
 
-/// Checks that a rank computes on what the leader does.
+/// Checks that a rank computes on what the leader does: the place of that.
 ///
 /// # Errors
 /// 78 if it does not.
-pub(super) fn check_machine(rank: usize, found: &[u8], leader: &str) -> Result<()> {
-    if found == leader.as_bytes() {
-        return Ok(());
-    }
+pub(super) fn check_machine(rank: usize, found: &[u8], leader: &str) -> Result<Option<String>> {
     let found = String::from_utf8_lossy(found);
+    let (found, place) = found.split_once('\n').unwrap_or((&found, ""));
+    if found == leader {
+        return Ok((!place.is_empty()).then(|| place.to_owned()));
+    }
     let found = format!("rank {rank} computes on {found}, and rank 0 on {leader}");
     Err(Fault::new(Exit::Config, found)
         .hint("ranks give equal bits on adapters of one kind: see --device")

@@ -11,7 +11,8 @@ use super::wire::Pen;
 use crate::schedule::{Engine, Program};
 
 /// Does what the leader asks for until it says that all has ended; gives its exit code, 0 where all
-/// went well. `open` makes an engine for a program, and names what computes.
+/// went well. `open` makes an engine for a program, and names what computes; on a second line where
+/// that is.
 ///
 /// # Errors
 /// Errors of the engine, which the leader hears as well; 70 if it does not answer any more.

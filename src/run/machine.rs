@@ -182,6 +182,13 @@ impl Machine {
         }
     }
 
+    /// Where it is: the machine and the place of the adapter in its list; `None` for the processor.
+    pub fn place(&self) -> Option<String> {
+        let Machine::Device(gpu) = self else { return None };
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        Some(format!("{} of {}", gpu.entry.index, host.trim()))
+    }
+
     /// The names of the adapter and of the driver, or what stands for them.
     pub fn names(&self) -> (String, String) {
         match self {

@@ -3,10 +3,11 @@
 use std::num::NonZero;
 use std::time::Duration;
 
-use crate::common::ranks::on_ranks;
+use crate::common::ranks::{Odd, elsewhere, on_ranks};
 use crate::common::{Tape, config, synthetic};
 use tandem::cpu::Threads;
 use tandem::data::{Parts, Schema, UNLABELLED};
+use tandem::fault::{Exit, FaultKind, exit_of, kind_of};
 use tandem::run::machine::{Machine, Processor};
 use tandem::run::train::point::Point;
 use tandem::run::train::{Options, Outcome, Plan, train};
@@ -15,9 +16,10 @@ const WIDTH: usize = 7;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn plan(tables: &str, train: &str) -> Plan {
+    let epochs = if train.contains("epochs") { "" } else { "epochs = 3" };
     let text = format!(
         "[task.a]\nlayers = [6]\n[task.b]\nlayers = [6]\n[task.c]\n\
-         [train]\nepochs = 3\nbatch_size = 48\nlog_every = \"1s\"\n{train}\n{tables}"
+         [train]\n{epochs}\nbatch_size = 48\nlog_every = \"1s\"\n{train}\n{tables}"
     );
     let config = config(&text);
     let names = ["0", "1", "2", "3"];
@@ -52,12 +54,55 @@ fn facts(outcome: &Outcome, told: &Tape) -> Facts {
 fn ranks(plan: &Plan, count: usize) -> Facts {
     let mut told = Tape::default();
     let machines = (0..count).map(|_| cpu()).collect();
-    let (outcome, ended, spent) = on_ranks(plan, machines, Options::default(), &mut told, PATIENCE);
+    let (outcome, ended, spent) =
+        on_ranks(plan, machines, Options::default(), &mut told, (PATIENCE, Odd::None));
     for (rank, ended) in (1..).zip(ended) {
         assert_eq!(ended.unwrap(), 0, "rank {rank} of {count}");
     }
     assert_eq!(spent.exchanges > 0, count > 1);
     facts(&outcome.unwrap(), &told)
+}
+
+/// The error of a training with something odd about the other ranks.
+fn error(patience: Duration, odd: Odd) -> anyhow::Error {
+    let (plan, machines) = (plan("", "epochs = 20\nshards = 8"), vec![cpu(), cpu()]);
+    let options = Options { steps_per_submission: Some(1), ..Options::default() };
+    let patience = (patience, odd);
+    on_ranks(&plan, machines, options, &mut Tape::default(), patience).0.unwrap_err()
+}
+
+#[test]
+fn a_rank_that_goes_astray_is_named() {
+    let found = error(PATIENCE, Odd::Bit);
+    assert_eq!(exit_of(&found), Exit::Config);
+    let said = "after step 50 rank 1 had other parameters than rank 0";
+    assert_eq!(format!("{found:#}"), said);
+}
+
+#[test]
+fn a_rank_that_hangs_is_named() {
+    let found = error(Duration::from_secs(1), Odd::Slow(7));
+    assert_eq!(exit_of(&found), Exit::Internal);
+    assert_eq!(format!("{found:#}"), "rank 1 has not answered for 1 s");
+    assert_eq!(kind_of(&found), FaultKind::Gone);
+}
+
+/// A run that another rank has for itself, to its end or until that rank dies.
+#[test]
+fn a_run_elsewhere_has_its_own_bits() {
+    let plan = plan("[trunk]\nlayers = [12]\ndropout = 0.2", "");
+    let alone = {
+        let mut told = Tape::default();
+        let outcome = train(&plan, cpu(), Options::default(), &mut told).unwrap();
+        facts(&outcome, &told)
+    };
+    for odd in [Odd::None, Odd::Dies(1), Odd::Dies(4)] {
+        let mut told = Tape::default();
+        let outcome = elsewhere(&plan, cpu(), &mut told, odd).unwrap();
+        let found = facts(&outcome, &told);
+        assert!((&found.0, &found.1) == (&alone.0, &alone.1), "{odd:?}: parameters differ");
+        assert!(odd != Odd::None || found == alone, "figures differ");
+    }
 }
 
 /// Trainings that differ in what is summed over a batch.

@@ -101,7 +101,8 @@ fn follow(net: &Arc<dyn Net>, common: &Common) -> Result<Option<Exit>> {
             None => Machine::open(&Wish { units, ..common.wish() })?,
         };
         machine = Some((units, opened.clone()));
-        let name = opened.name();
+        let name = [Some(opened.name()), opened.place()];
+        let name = name.into_iter().flatten().collect::<Vec<_>>().join("\n");
         Ok((opened.engine(program)?, name))
     };
     let code = serve(net, &mut open).map_err(|e| e.context(format!("on rank {}", net.rank())))?;

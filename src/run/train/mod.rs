@@ -21,6 +21,7 @@ mod validate;
 mod vectors;
 mod verdict;
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -53,6 +54,7 @@ pub fn train(
     let start = Instant::now();
     let tuning = options.tuning.clone().unwrap_or_else(|| machine.tuning());
     let window = options.streamed.map(|bytes| plan.window(bytes));
+    let shared = Cell::new((0, 0));
     let begun = |machine: &Machine| {
         let built = plan.build_for(&tuning, window)?;
         let mut own = |program: Program| {
@@ -85,9 +87,11 @@ pub fn train(
                     parameters: built.buffers.parameters,
                     own: others.flat_map(|s| [s.features, s.labels]).collect(),
                     machine: machine.name(),
+                    place: machine.place(),
                     spent: Arc::clone(spent),
                 };
-                let engine = lead(net, programs, ways, &mut own)?;
+                let (engine, sharing) = lead(net, programs, ways, &mut own)?;
+                shared.set((sharing, net.size()));
                 (built, engine)
             }
         };
@@ -98,6 +102,9 @@ pub fn train(
         Err(error) if is_no_room(&error) => begun(&machine.alone())?,
         run => run?,
     };
+    if let (sharing @ 1.., all) = shared.get() {
+        observer.notice(&format!("{sharing} of {all} ranks share an adapter with another one"));
+    }
     let ended = run.run(observer)?;
     run.outcome(ended, observer)
 }
