@@ -55,8 +55,8 @@ fn on_ranks(cli: Cli, console: &Console, run: Run, size: usize) -> Result<Option
 
 /// The configuration of a run that ranks train together: its batches are cut.
 pub(super) fn in_shards(mut config: Config, common: &Common, console: &Console) -> Config {
-    if common.ranks.is_some() && config.train.shards == 1 {
-        config.train.shards = SHARDS;
+    if common.ranks.is_some() && config.train.shards.is_none() {
+        config.train.shards = Some(SHARDS);
         console.note(&format!(
             "batches are cut into {SHARDS} shards (train.shards), which ranks share"
         ));

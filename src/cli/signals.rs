@@ -41,6 +41,15 @@ impl Signals {
         Ok(Signals { arrived, at_once })
     }
 
+    /// Lets signals do nothing: another process says when this one ends.
+    #[cfg(feature = "mpi")]
+    pub(super) fn ignore() -> Result<()> {
+        for signal in [SIGINT, SIGTERM] {
+            flag::register(signal, Arc::default())?;
+        }
+        Ok(())
+    }
+
     /// Says whether there is something to keep now: then the first signal is only a request to
     /// stop.
     pub(super) fn keep(&self, something: bool) {

@@ -51,8 +51,9 @@ pub struct Train {
     pub on_nan: OnNan,
     /// Number of parts of equal size that a batch is worked off in.
     pub accumulate: usize,
-    /// Number of shards of a batch, a power of two, whose sums are added in a fixed order.
-    pub shards: usize,
+    /// Number of shards of a batch, a power of two, whose sums are added in a fixed order; `None` =
+    /// one, or where several ranks train together a number of theirs.
+    pub shards: Option<usize>,
     /// Number format of products.
     pub precision: Precision,
 }
@@ -212,7 +213,7 @@ impl Default for Train {
             keep: 2,
             on_nan: OnNan::Stop,
             accumulate: 1,
-            shards: 1,
+            shards: None,
             precision: Precision::F32,
         }
     }
@@ -275,7 +276,7 @@ impl Keyed for Statement<'_> {
         pass.key("keep").value(&mut train.keep, &size(FROM_ONE))?;
         pass.key("on_nan").value(&mut train.on_nan, &word())?;
         pass.key("accumulate").value(&mut train.accumulate, &size(FROM_ONE))?;
-        pass.key("shards").value(&mut train.shards, &size(FROM_ONE))?;
+        pass.key("shards").maybe(&mut train.shards, &size(FROM_ONE))?;
         pass.key("precision").value(&mut train.precision, &word())
     }
 }

@@ -9,7 +9,7 @@ use super::exchange::{Exchanging, Spent};
 use super::net::Net;
 use super::order::{Order, answer};
 use crate::fault::{Exit, Fault};
-use crate::kernels::params::Step;
+use crate::kernels::params::{NONE, Step};
 use crate::model::arena::Numbers;
 use crate::schedule::{
     Buffer, Encoded, Engine, NotFinite, Program, Slice, StepResult, Timings, Work,
@@ -175,5 +175,12 @@ impl Engine for Leader {
 
     fn save(&mut self, buffer: Buffer) -> Result<Numbers> {
         self.engine.save(buffer)
+    }
+
+    fn forgive(&mut self) -> Result<()> {
+        let flags = self.engine.program().flags_buffer;
+        let words = vec![NONE; self.engine.program().buffers[flags.0].len];
+        self.ask(&Order::Upload { buffer: flags, first: 0, words })?;
+        self.engine.forgive()
     }
 }

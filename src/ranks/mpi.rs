@@ -4,13 +4,16 @@ use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use ferrompi::{Communicator, Mpi, ThreadLevel};
 
 use super::net::{Lost, Net, Pause};
 use crate::fault::{Exit, Fault};
+
+/// The time in which the last messages leave.
+const LEAVING: Duration = Duration::from_secs(1);
 
 /// The tag of all messages.
 const TAG: i32 = 7;
@@ -99,8 +102,14 @@ impl Session {
         drop(self.mpi);
     }
 
-    /// Leaves MPI as it is: the launcher ends the other ranks with this process.
-    pub fn leave(self) {
+    /// Leaves MPI as it is, after a moment in which messages leave: the launcher ends the other
+    /// ranks with this process.
+    pub fn leave(mut self) {
+        self.net = None;
+        let begun = Instant::now();
+        while begun.elapsed() < LEAVING && !self.senders.iter().all(JoinHandle::is_finished) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         std::mem::forget(self);
     }
 }

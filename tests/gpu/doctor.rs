@@ -74,6 +74,7 @@ fn kernels_keep_their_bounds_within_the_default_limits_of_webgpu() {
         "mixed towers",
         "experts and gates",
         "stitches in chunks",
+        "shards, in chunks",
         "chunks and segments",
         "categories and blanks in segments and chunks",
         "embeddings under heads alone, in segments and chunks",

@@ -10,7 +10,7 @@ use crate::cli::flags::Common;
 use crate::cli::signals::Signals;
 use crate::cli::{Cli, Run, code_of};
 use crate::device::adapter::Wish;
-use crate::fault::{Exit, Fault};
+use crate::fault::{Exit, Fault, exit_of};
 use crate::ranks::mpi::Session;
 use crate::ranks::{Beats, Net, end, greet, measure, serve};
 use crate::run::machine::Machine;
@@ -49,7 +49,11 @@ fn patience() -> Result<Duration> {
 /// What this rank does for a command.
 fn as_rank(net: &Arc<dyn Net>, mut cli: Cli, console: &Console, run: Run) -> Result<Option<Exit>> {
     cli.common.ranks = Some(Arc::clone(net));
-    greet(&**net, &facts())?;
+    match greet(&**net, &facts()) {
+        // The leader says it.
+        Err(error) if net.rank() > 0 => return Ok(Some(exit_of(&error))),
+        greeted => greeted?,
+    }
     cli.common.pace = (net.size() > 1).then(|| measure(&**net)).transpose()?;
     if net.rank() > 0 {
         return follow(net, &cli.common);
@@ -90,8 +94,7 @@ fn refuse_reference(net: &Arc<dyn Net>, common: &Common) -> Result<()> {
 /// Serves the leader until it ends.
 fn follow(net: &Arc<dyn Net>, common: &Common) -> Result<Option<Exit>> {
     // The leader hears of a signal, too, and says when all ends.
-    let signals = Signals::install()?;
-    signals.keep(true);
+    Signals::ignore()?;
     let mut machine: Option<(bool, Machine)> = None;
     let mut open = |program: Program| {
         let mut dispatches = program.schedules.iter().flat_map(|s| &s.dispatches);

@@ -210,6 +210,9 @@ impl Job {
         let told = told::told_of(&parts);
         let plan = Plan::new(config, parts)?;
         file::check_savable(&plan.network)?;
+        if let Some(Share::All(net, _)) = &self.ranks {
+            plan.shards_of(net.size(), net.rank())?;
+        }
         let text = write::to_toml(&plan.config);
         read::check_length("config.toml, with every key written out,", text.as_bytes())?;
         let (make, mut before): (Make, _) = match place.0 {

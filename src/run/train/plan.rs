@@ -105,7 +105,7 @@ impl Plan {
             }
         };
         check_accumulate(config.train.accumulate, batch)?;
-        check_shards(config.train.shards, batch, layout.graph.pools())?;
+        check_shards(config.train.shards.unwrap_or(1), batch, layout.graph.pools())?;
         Augmented::new(config.augment, &parts.schema.input)?;
         let steps_per_epoch = steps as u64;
         objective.per_epoch = steps_per_epoch;
@@ -200,7 +200,7 @@ impl Plan {
     /// # Errors
     /// As [`Plan::build`].
     pub fn build_for(&self, tuning: &Tuning, window: Option<usize>) -> Result<Built> {
-        self.build_share(tuning, window, Shards::of(self.config.train.shards))
+        self.build_share(tuning, window, Shards::of(self.config.train.shards.unwrap_or(1)))
     }
 
     /// The program of one of several ranks, which has its share of the shards.
@@ -243,13 +243,16 @@ impl Plan {
     /// # Errors
     /// 78 if the shards of a batch cannot be shared by so many ranks.
     pub fn shards_of(&self, ranks: usize, rank: usize) -> Result<Shards> {
-        let count = self.config.train.shards;
+        let count = self.config.train.shards.unwrap_or(1);
         if ranks.is_power_of_two() && ranks <= count {
             return Ok(Shards { count, ranks, rank });
         }
         let found = format!("{count} shards of a batch, and {ranks} ranks that share them");
         Err(Fault::config("train.shards", found)
-            .hint("start 1, 2, 4, 8, … ranks, and have at least as many shards")
+            .hint(match count {
+                1 => "go on without mpirun, or begin a new run with it: batches are then cut",
+                _ => "start 1, 2, 4, 8, … ranks, and have at least as many shards",
+            })
             .into())
     }
 
