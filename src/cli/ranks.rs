@@ -20,12 +20,14 @@ use started::on_ranks;
 const SHARDS: usize = 8;
 
 /// Variables by which launchers tell a process how many there are.
-const SIZES: [&str; 4] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS", "PMIX_SIZE"];
+const SIZES: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS"];
 
 /// The number of processes that a launcher of MPI has started; `None` = this one was not.
 fn launched() -> Option<usize> {
     let number = |name: &&str| std::env::var(name).ok()?.parse().ok();
-    let pmix = || std::env::var_os("PMIX_RANK").map(|_| 0);
+    // PMIx tells the rank alone in its variables, and Slurm the number.
+    let of_slurm = || number(&"SLURM_STEP_NUM_TASKS").unwrap_or(1);
+    let pmix = || std::env::var_os("PMIX_RANK").map(|_| of_slurm());
     SIZES.iter().find_map(number).or_else(pmix)
 }
 

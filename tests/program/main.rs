@@ -4,6 +4,7 @@
 mod common;
 
 mod alike;
+mod alone;
 mod applied;
 mod architectures;
 mod arrays;
