@@ -39,12 +39,22 @@ impl Shards {
         self.rank * each..(self.rank + 1) * each
     }
 
+    /// The rows of this rank, of a batch with so many rows.
+    pub fn rows(&self, batch: usize) -> Range<usize> {
+        let own = self.own();
+        self.begin(own.start, batch)..self.begin(own.end, batch)
+    }
+
+    /// The first row of a shard, of a batch with so many rows.
+    fn begin(&self, shard: usize, batch: usize) -> usize {
+        shard * batch / self.count
+    }
+
     /// The chunks of each shard of this rank, of a batch with so many rows; no chunk has more than
     /// `most` rows.
     pub fn chunks(&self, batch: usize, most: usize) -> Vec<Vec<Chunk>> {
-        let begin = |shard: usize| shard * batch / self.count;
         let of_shard = |shard: usize| {
-            let (first, end) = (begin(shard), begin(shard + 1));
+            let (first, end) = (self.begin(shard, batch), self.begin(shard + 1, batch));
             let own = chunks(end - first, most).into_iter();
             own.map(|chunk| Chunk { first: first + chunk.first, ..chunk }).collect()
         };

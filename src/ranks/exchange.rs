@@ -1,22 +1,21 @@
 //! An engine that takes part in the exchanges of a step.
 //!
-//! A schedule with exchanges is cut behind them. After each part a rank sends what it has in its
-//! slot, gets the slots of the others, and agrees with them on the flags.
+//! A schedule with exchanges is cut behind them. After each part a rank sends each other one what
+//! that is to have, gets what the others send, and agrees with them on the flags.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
 
-use super::net::{Net, all_gather};
+use super::net::{Net, all_gather, all_to_all};
 use super::order::{heard, told};
 use super::wire::{Eye, Pen};
 use crate::fault::{Exit, Fault};
 use crate::kernels::params::{NONE, Step};
 use crate::model::arena::Numbers;
 use crate::schedule::{
-    Buffer, Encoded, Engine, Exchange, NotFinite, Program, Schedule, Slice, StepResult, Timings,
-    Work,
+    Buffer, Encoded, Engine, NotFinite, Peer, Program, Schedule, Slice, StepResult, Timings, Work,
 };
 
 /// What exchanges have cost.
@@ -38,7 +37,7 @@ pub struct Spent {
 #[derive(Debug)]
 struct Parts {
     /// The numbers of its parts in the program of the engine, each with the exchange behind it.
-    parts: Vec<(usize, Option<Exchange>)>,
+    parts: Vec<(usize, Vec<Peer>)>,
 }
 
 /// An engine that takes part in exchanges.
@@ -60,16 +59,16 @@ fn cut(program: &Program) -> (Program, Vec<Parts>) {
         let mut rest = &schedule.dispatches[..];
         while !rest.is_empty() || parts.is_empty() {
             let end =
-                rest.iter().position(|d| d.exchange.is_some()).map_or(rest.len(), |at| at + 1);
+                rest.iter().position(|d| !d.exchange.is_empty()).map_or(rest.len(), |at| at + 1);
             let (dispatches, behind) = rest.split_at(end);
-            let exchange = dispatches.last().and_then(|dispatch| dispatch.exchange.clone());
+            let exchange = dispatches.last().map(|dispatch| dispatch.exchange.clone());
             let part = Schedule { dispatches: dispatches.to_vec(), ..schedule.clone() };
             if parts.is_empty() {
                 cut.schedules[number] = part;
-                parts.push((number, exchange));
+                parts.push((number, exchange.unwrap_or_default()));
             } else {
                 cut.schedules.push(part);
-                parts.push((cut.schedules.len() - 1, exchange));
+                parts.push((cut.schedules.len() - 1, exchange.unwrap_or_default()));
             }
             rest = behind;
         }
@@ -96,7 +95,7 @@ impl Exchanging {
 
     /// True if a step by this schedule has exchanges.
     pub(super) fn exchanges(&self, schedule: usize) -> bool {
-        self.schedules[schedule].parts.iter().any(|(_, exchange)| exchange.is_some())
+        self.schedules[schedule].parts.iter().any(|(_, peers)| !peers.is_empty())
     }
 
     /// Does a step whose schedule has exchanges.
@@ -107,53 +106,65 @@ impl Exchanging {
         self.inner.upload(metrics, 0, &[stamp.to_bits()])?;
         // Each part is a submission of its own, whose first row of metrics comes back.
         let step = Step { slot: 0, ..work.step };
-        for (schedule, exchange) in self.schedules[work.schedule].parts.clone() {
+        for (schedule, peers) in self.schedules[work.schedule].parts.clone() {
             let part = Work { schedule, step };
-            let own = exchange.as_ref().map(|exchange| exchange.slots[exchange.rank]);
-            let read = own.as_ref().map_or(slices, std::slice::from_ref);
+            let mut sent: Vec<Slice> = peers.iter().map(|peer| peer.sends).collect();
+            // All may be sent the same.
+            sent.dedup();
+            let read = if peers.is_empty() { slices } else { &sent };
             self.inner.submit_work(&[part], read)?;
             let mut results = self.inner.collect(true)?;
             let Some(last) = results.pop() else { bail!("a part of a step has no result") };
-            match exchange {
-                None => self.results.push(last),
-                Some(exchange) => self.exchange(&exchange, &last.numbers)?,
+            if peers.is_empty() {
+                self.results.push(last);
+                continue;
             }
+            let mut rest = &last.numbers[..];
+            let mut own = Vec::new();
+            for slice in &sent {
+                let (numbers, behind) = rest.split_at(slice.len);
+                own.push(numbers);
+                rest = behind;
+            }
+            own.resize(peers.len(), own[0]);
+            self.exchange(&peers, &own)?;
         }
         Ok(())
     }
 
-    /// Sends what this rank has, and takes in what the others have.
-    fn exchange(&mut self, exchange: &Exchange, own: &[f32]) -> Result<()> {
-        let mut pen = Pen::default();
+    /// Sends each peer its numbers of `own`, and takes in what the peers send.
+    fn exchange(&mut self, peers: &[Peer], own: &[&[f32]]) -> Result<()> {
         let mine = self.inner.not_finite();
-        pen.list(mine.as_slice(), |pen, found| {
-            pen.number(found.step as usize);
-            pen.list(&found.flags, |pen, flag| pen.number(*flag));
-        });
-        pen.words(bytemuck::cast_slice(own));
+        let mut messages = vec![told(Ok(&[])); self.net.size()];
+        for (peer, numbers) in peers.iter().zip(own) {
+            let mut pen = Pen::default();
+            pen.list(mine.as_slice(), |pen, found| {
+                pen.number(found.step as usize);
+                pen.list(&found.flags, |pen, flag| pen.number(*flag));
+            });
+            pen.words(bytemuck::cast_slice(numbers));
+            messages[peer.rank] = told(Ok(&pen.0));
+        }
         let begun = Instant::now();
         all_gather(&*self.net, told(Ok(&[])))?
             .into_iter()
             .enumerate()
             .try_for_each(|(rank, message)| heard(rank, message).map(drop))?;
         let all_here = Instant::now();
-        let all = all_gather(&*self.net, told(Ok(&pen.0)))?;
+        let mut all = all_to_all(&*self.net, messages)?;
         let arrived = Instant::now();
-        let mut raised: Option<NotFinite> = None;
-        for (rank, message) in all.into_iter().enumerate() {
-            let message = heard(rank, message)?;
+        let mut raised = mine.clone();
+        for peer in peers {
+            let message = heard(peer.rank, std::mem::take(&mut all[peer.rank]))?;
             let mut eye = Eye(&message);
             let found = eye.list(|eye| {
                 Ok(NotFinite { step: eye.number()? as u32, flags: eye.list(Eye::number)? })
             })?;
             found.into_iter().for_each(|found| raised = Some(joined(raised.take(), found)));
             let words = eye.words()?;
-            self.spent.bytes += if rank == exchange.rank { 4 * words.len() as u64 } else { 0 };
-            if rank != exchange.rank {
-                let slot = exchange.slots[rank];
-                ensure!(words.len() == slot.len, "rank {rank} sent another step than this one");
-                self.inner.upload(slot.buffer, slot.first, &words)?;
-            }
+            let fits = words.len() == peer.gets.len;
+            ensure!(fits, "rank {} sent another step than this one", peer.rank);
+            self.inner.upload(peer.gets.buffer, peer.gets.first, &words)?;
         }
         if let Some(raised) = raised.filter(|raised| Some(raised) != mine.as_ref()) {
             let mut flags = vec![NONE; 1 + self.inner.program().flags.len()];
@@ -161,6 +172,7 @@ impl Exchanging {
             self.inner.upload(self.inner.program().flags_buffer, 0, &flags)?;
         }
         self.spent.exchanges += 1;
+        self.spent.bytes += 4 * peers.iter().map(|peer| peer.sends.len).max().unwrap_or(0) as u64;
         self.spent.waiting += (all_here - begun).as_secs_f64();
         self.spent.sending += (arrived - all_here).as_secs_f64();
         self.spent.staging += arrived.elapsed().as_secs_f64();
@@ -209,7 +221,7 @@ impl Exchanging {
 }
 
 /// The earlier of two values that were not finite; of one step all flags.
-fn joined(before: Option<NotFinite>, found: NotFinite) -> NotFinite {
+pub(super) fn joined(before: Option<NotFinite>, found: NotFinite) -> NotFinite {
     match before {
         Some(before) if before.step < found.step => before,
         Some(before) if before.step == found.step => {

@@ -1,18 +1,20 @@
 //! The engine of the leader, where all ranks work on one run: its own engine, whose calls the others
 //! follow.
 
+use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Result;
+use anyhow::{Result, bail, ensure};
 
-use super::exchange::{Exchanging, Spent};
-use super::net::Net;
-use super::order::{Order, answer};
+use super::exchange::{Exchanging, Spent, joined};
+use super::net::{Net, is_beat};
+use super::order::{Order, Results, answer, heard};
 use crate::fault::{Exit, Fault};
 use crate::kernels::params::{NONE, Step};
 use crate::model::arena::Numbers;
 use crate::schedule::{
-    Buffer, Encoded, Engine, NotFinite, Program, Slice, StepResult, Timings, Work,
+    Buffer, Encoded, Engine, IN_FLIGHT, NotFinite, Program, Slice, StepResult, Timings, Work,
 };
 
 /// Steps from one comparison of the parameters to the next.
@@ -21,13 +23,30 @@ const COMPARED: u64 = 50;
 /// Elements of an upload that one message has at most.
 const MOST_WORDS: usize = 16 << 20;
 
+/// A buffer that has the rows of the next steps, where data is streamed. They are uploaded right
+/// before their steps, and a rank gets those of its own shards alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows {
+    /// The buffer.
+    pub buffer: Buffer,
+    /// The place of its first row.
+    pub first: usize,
+    /// Bytes of a row.
+    pub bytes: usize,
+}
+
 /// What the leader needs to know of a program beside it.
 #[derive(Clone, Debug)]
 pub struct Ways {
     /// The buffer of parameters, which all ranks have alike.
     pub parameters: Buffer,
-    /// Buffers that the leader alone needs: the data of other parts than the one that trains.
-    pub own: Vec<Buffer>,
+    /// Where rows are streamed, their buffers; else empty.
+    pub rows: Vec<Rows>,
+    /// The rows of a step that each rank needs, by rank, counted from the first one of the step.
+    pub shares: Vec<Range<usize>>,
+    /// Where rows are streamed, the buffers of the other parts. They, too, are uploaded right
+    /// before their steps, and the rank that does such a step gets them alone.
+    pub measured: Vec<Buffer>,
     /// What the leader computes on; the others must have the like.
     pub machine: String,
     /// Where that is.
@@ -41,8 +60,32 @@ struct Leader {
     net: Arc<dyn Net>,
     engine: Exchanging,
     ways: Ways,
+    /// Rows that the next steps need: buffer, first word, words.
+    rows: Vec<(Buffer, usize, Vec<u32>)>,
+    /// Submissions without exchanges that are not collected yet, each of a rank alone.
+    turns: VecDeque<Turn>,
+    /// Results that have been collected.
+    results: Vec<StepResult>,
+    /// What other ranks found in such a submission.
+    not_finite: Option<NotFinite>,
     /// Steps since the last comparison.
     compared: u64,
+}
+
+/// A submission of one rank.
+#[derive(Debug)]
+struct Turn {
+    rank: usize,
+    /// The number of its steps.
+    steps: usize,
+    /// The results of those that are done.
+    results: Vec<StepResult>,
+}
+
+impl Turn {
+    fn is_done(&self) -> bool {
+        self.results.len() >= self.steps
+    }
 }
 
 /// The engine of the leader, and the number of ranks that share an adapter with another one.
@@ -70,7 +113,17 @@ pub fn lead(
         place.is_some() && places.iter().filter(|other| other == place).count() > 1
     };
     let shared = places.iter().filter(is_shared).count();
-    Ok((Box::new(Leader { net: Arc::clone(net), engine, ways, compared: 0 }), shared))
+    let leader = Leader {
+        net: Arc::clone(net),
+        engine,
+        ways,
+        rows: Vec::new(),
+        turns: VecDeque::new(),
+        results: Vec::new(),
+        not_finite: None,
+        compared: 0,
+    };
+    Ok((Box::new(leader), shared))
 }
 
 /// Checks that a rank computes on what the leader does: the place of that.
@@ -89,15 +142,125 @@ pub(super) fn check_machine(rank: usize, found: &[u8], leader: &str) -> Result<O
         .into())
 }
 
+impl Rows {
+    /// The words of the buffer that have some rows of a step.
+    fn words_of(&self, step: &Step, rows: &Range<usize>) -> Range<usize> {
+        let place = |row: usize| (step.first as usize + row.min(step.rows as usize)) * self.bytes;
+        let word = |byte: usize| byte.saturating_sub(self.first * self.bytes);
+        word(place(rows.start)) / 4..word(place(rows.end)).div_ceil(4)
+    }
+}
+
 impl Leader {
     fn ask(&self, order: &Order) -> Result<()> {
         let bytes = order.bytes();
         (1..self.net.size()).try_for_each(|rank| self.net.send(rank, bytes.clone()))
     }
+
+    /// Sends each rank the rows that it needs for some steps of all ranks.
+    fn share_rows(&mut self, work: &[Work]) -> Result<()> {
+        for (buffer, at, words) in std::mem::take(&mut self.rows) {
+            self.engine.upload(buffer, at, &words)?;
+            let rows = self.ways.rows.iter().find(|rows| rows.buffer == buffer);
+            for (rank, rows) in (1..self.net.size()).flat_map(|rank| rows.map(|r| (rank, r))) {
+                for work in work {
+                    let needed = rows.words_of(&work.step, &self.ways.shares[rank]);
+                    let (first, end) = (needed.start.max(at), needed.end.min(at + words.len()));
+                    if first < end {
+                        let words = words[first - at..end - at].to_vec();
+                        let order = Order::Upload { buffer: rows.buffer, first, words };
+                        self.net.send(rank, order.bytes())?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a rank a submission of its own, with the rows that it needs: each in turn, the leader
+    /// last, since its engine may return only when it is done.
+    fn deal(&mut self, work: &[Work], slices: &[Slice]) -> Result<()> {
+        if self.turns.is_empty() {
+            let before = self.engine.collect(true)?;
+            self.results.extend(before);
+        }
+        let rank = self.turns.back().map_or(1, |turn| turn.rank + 1) % self.net.size();
+        let is_open = |turn: &&Turn| turn.rank == rank && !turn.is_done();
+        while rank > 0 && self.turns.iter().filter(is_open).count() >= IN_FLIGHT {
+            self.land(rank)?;
+        }
+        let rows = std::mem::take(&mut self.rows);
+        self.turns.push_back(Turn { rank, steps: work.len(), results: Vec::new() });
+        if rank == 0 {
+            rows.iter()
+                .try_for_each(|(buffer, at, words)| self.engine.upload(*buffer, *at, words))?;
+            return self.engine.submit_work(work, slices);
+        }
+        for (buffer, first, words) in rows {
+            self.net.send(rank, Order::Upload { buffer, first, words }.bytes())?;
+        }
+        let (work, slices) = (work.to_vec(), slices.to_vec());
+        self.net.send(rank, Order::Work { work, slices, answers: true }.bytes())
+    }
+
+    /// Waits for the results of the first submission of a rank that is not done.
+    fn land(&mut self, rank: usize) -> Result<()> {
+        let message = answer(&*self.net, rank)?;
+        self.take_in(rank, &message)
+    }
+
+    /// Takes in the results of the first submission of a rank that is not done.
+    fn take_in(&mut self, rank: usize, message: &[u8]) -> Result<()> {
+        let found = Results::read(message)?;
+        let is_open = |turn: &&mut Turn| turn.rank == rank && !turn.is_done();
+        let Some(turn) = self.turns.iter_mut().find(is_open) else {
+            bail!("rank {rank} has results of steps that it was not given")
+        };
+        ensure!(found.results.len() == turn.steps, "rank {rank} did another number of steps");
+        turn.results = found.results;
+        if let Some(found) = found.not_finite {
+            self.not_finite = Some(joined(self.not_finite.take(), found));
+        }
+        Ok(())
+    }
+
+    /// Collects the results of submissions of single ranks, in their order.
+    fn collect_turns(&mut self, wait: bool) -> Result<()> {
+        for result in self.engine.collect(wait)? {
+            match self.turns.iter_mut().find(|turn| turn.rank == 0 && !turn.is_done()) {
+                Some(turn) => turn.results.push(result),
+                None => self.results.push(result),
+            }
+        }
+        while let Some(turn) = self.turns.front() {
+            let rank = turn.rank;
+            if !turn.is_done() && rank > 0 && wait {
+                self.land(rank)?;
+            } else if !turn.is_done() && rank > 0 {
+                let Some(message) = self.net.poll(rank)? else { break };
+                if !is_beat(&message) {
+                    self.take_in(rank, &heard(rank, message)?)?;
+                }
+            } else if !turn.is_done() {
+                break;
+            } else if let Some(turn) = self.turns.pop_front() {
+                self.results.extend(turn.results);
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Leader {
     fn drop(&mut self) {
+        // Answers that nobody wants would be taken for those of the next engine.
+        let ranks: Vec<usize> =
+            self.turns.iter().filter(|turn| !turn.is_done()).map(|turn| turn.rank).collect();
+        for rank in ranks.into_iter().filter(|rank| *rank > 0) {
+            if self.land(rank).is_err() {
+                break;
+            }
+        }
         let _ = self.ask(&Order::Forget);
     }
 }
@@ -109,20 +272,24 @@ impl Engine for Leader {
 
     fn upload(&mut self, buffer: Buffer, first: usize, words: &[u32]) -> Result<()> {
         self.engine.program().check_write(buffer, first, words.len())?;
-        if !self.ways.own.contains(&buffer) {
-            for (i, words) in words.chunks(MOST_WORDS).enumerate() {
-                let (first, words) = (first + i * MOST_WORDS, words.to_vec());
-                self.ask(&Order::Upload { buffer, first, words })?;
-            }
+        let is_rows = self.ways.rows.iter().any(|rows| rows.buffer == buffer);
+        if is_rows || self.ways.measured.contains(&buffer) {
+            self.rows.push((buffer, first, words.to_vec()));
+            return Ok(());
+        }
+        for (i, words) in words.chunks(MOST_WORDS).enumerate() {
+            let (first, words) = (first + i * MOST_WORDS, words.to_vec());
+            self.ask(&Order::Upload { buffer, first, words })?;
         }
         self.engine.upload(buffer, first, words)
     }
 
     fn submit_work(&mut self, work: &[Work], slices: &[Slice]) -> Result<()> {
-        // Parts are evaluated by the leader alone.
         if !work.iter().any(|work| self.engine.exchanges(work.schedule)) {
-            return self.engine.submit_work(work, slices);
+            return self.deal(work, slices);
         }
+        self.collect_turns(!self.turns.is_empty())?;
+        self.share_rows(work)?;
         self.ask(&Order::Work { work: work.to_vec(), slices: Vec::new(), answers: false })?;
         let done = self.engine.submit_work(work, slices);
         done.map_err(|error| self.engine.tell(error))?;
@@ -142,11 +309,13 @@ impl Engine for Leader {
     }
 
     fn collect(&mut self, wait: bool) -> Result<Vec<StepResult>> {
-        self.engine.collect(wait)
+        self.collect_turns(wait)?;
+        Ok(std::mem::take(&mut self.results))
     }
 
     fn not_finite(&self) -> Option<NotFinite> {
-        self.engine.not_finite()
+        let found = [self.engine.not_finite(), self.not_finite.clone()];
+        found.into_iter().flatten().fold(None, |before, found| Some(joined(before, found)))
     }
 
     fn take_encoded(&mut self) -> Vec<Encoded> {
@@ -178,6 +347,7 @@ impl Engine for Leader {
     }
 
     fn forgive(&mut self) -> Result<()> {
+        self.not_finite = None;
         let flags = self.engine.program().flags_buffer;
         let words = vec![NONE; self.engine.program().buffers[flags.0].len];
         self.ask(&Order::Upload { buffer: flags, first: 0, words })?;

@@ -18,7 +18,7 @@ mod wire;
 use std::sync::{Arc, Mutex};
 
 pub use exchange::Spent;
-pub use lead::{Ways, lead};
+pub use lead::{Rows, Ways, lead};
 pub use net::{Beats, Lost, Net, Pace, Patience, local, measure};
 pub use order::{end, greet};
 pub use remote::remote;

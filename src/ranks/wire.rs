@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::kernels;
 use crate::schedule::{
-    Buffer, BufferSpec, Dispatch, Effect, Exchange, Flag, FlagKind, Kind, MetricKind, Program,
+    Buffer, BufferSpec, Dispatch, Effect, Flag, FlagKind, Kind, MetricKind, Peer, Program,
     Schedule, Slice,
 };
 
@@ -68,9 +68,10 @@ impl Pen {
         });
         self.number(dispatch.flop as usize);
         self.number(usize::from(dispatch.in_part));
-        self.list(dispatch.exchange.as_slice(), |pen, exchange| {
-            pen.list(&exchange.slots, Pen::slice);
-            pen.number(exchange.rank);
+        self.list(&dispatch.exchange, |pen, peer| {
+            pen.number(peer.rank);
+            pen.slice(&peer.sends);
+            pen.slice(&peer.gets);
         });
     }
 
@@ -174,9 +175,9 @@ impl<'b> Eye<'b> {
             })?,
             flop: self.number()? as u64,
             in_part: self.number()? == 1,
-            exchange: self
-                .list(|eye| Ok(Exchange { slots: eye.list(Eye::slice)?, rank: eye.number()? }))?
-                .pop(),
+            exchange: self.list(|eye| {
+                Ok(Peer { rank: eye.number()?, sends: eye.slice()?, gets: eye.slice()? })
+            })?,
         })
     }
 

@@ -52,12 +52,7 @@ pub fn upload_rows(
         }
         let chosen = || rows[first - at..end - at].iter().map(|row| *row as usize);
         let place = first - segment.first;
-        let width = data.width();
-        let word = if matches!(data.features, Features::U8 { .. }) {
-            place * width / 4
-        } else {
-            place * width
-        };
+        let word = place * feature_bytes(data) / 4;
         engine.upload(segment.features, word, &features(data, chosen())?)?;
         engine.upload(segment.labels, place * counting.cells, &labels(data, chosen(), counting))?;
     }
@@ -72,6 +67,12 @@ pub fn upload_rows(
         )?;
     }
     Ok(())
+}
+
+/// Bytes of the features of a row on a device.
+pub fn feature_bytes(data: &Dataset) -> usize {
+    let each = if matches!(data.features, Features::U8 { .. }) { 1 } else { 4 };
+    each * data.width()
 }
 
 /// Makes places of a part blank: a row there is no neighbour of another one.

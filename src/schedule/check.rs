@@ -262,18 +262,9 @@ fn known_before_read(program: &Program, schedule: &Schedule) -> Vec<String> {
             .iter()
             .filter(|(e, _)| *e != Effect::Read)
             .for_each(|(_, s)| known.insert(s));
-        exchanged(dispatch, false).for_each(|slot| known.insert(slot));
+        dispatch.exchange.iter().for_each(|peer| known.insert(&peer.gets));
     }
     found
-}
-
-/// The slots that an exchange behind a dispatch fills, or the one that it reads.
-fn exchanged(dispatch: &Dispatch, own: bool) -> impl Iterator<Item = &Slice> {
-    let slots = dispatch.exchange.iter().flat_map(move |exchange| {
-        let slots = exchange.slots.iter().enumerate();
-        slots.filter(move |(rank, _)| (*rank == exchange.rank) == own)
-    });
-    slots.map(|(_, slot)| slot)
 }
 
 /// Slices that are written are read before they are overwritten, or are wanted at the end, or are
@@ -283,8 +274,8 @@ fn used_after_write(program: &Program, schedule: &Schedule) -> Vec<String> {
     let spare = Elements::of(&schedule.spare);
     let mut found = Vec::new();
     for (number, dispatch) in schedule.dispatches.iter().enumerate().rev() {
-        exchanged(dispatch, false).for_each(|slot| used.remove(slot));
-        exchanged(dispatch, true).for_each(|slot| used.insert(slot));
+        dispatch.exchange.iter().for_each(|peer| used.remove(&peer.gets));
+        dispatch.exchange.iter().for_each(|peer| used.insert(&peer.sends));
         let idle = dispatch
             .effects
             .iter()

@@ -26,17 +26,20 @@ pub struct Dispatch {
     /// Whether it belongs to a pass that is done for a part of its results: the rest is written in
     /// vain.
     pub in_part: bool,
-    /// What the ranks exchange behind it, where a step is that of one of several ranks.
-    pub exchange: Option<Exchange>,
+    /// What is exchanged with each other rank behind it, where a step is that of one of several
+    /// ranks; else empty.
+    pub exchange: Vec<Peer>,
 }
 
-/// An exchange between ranks: each has filled its own slot, and gets those of the others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exchange {
-    /// The slots by rank, of one length.
-    pub slots: Vec<Slice>,
-    /// The number of the own rank.
+/// What is exchanged with another rank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The number of that rank.
     pub rank: usize,
+    /// What it is sent.
+    pub sends: Slice,
+    /// Where what it sends is written.
+    pub gets: Slice,
 }
 
 impl Dispatch {
@@ -58,7 +61,7 @@ impl Dispatch {
             effects: Vec::new(),
             flop: 0,
             in_part: false,
-            exchange: None,
+            exchange: Vec::new(),
         }
     }
 

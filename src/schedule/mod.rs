@@ -13,7 +13,7 @@ pub mod show;
 mod timing;
 
 pub use buffer::{Buffer, BufferSpec, Effect, Kind, Slice, slices};
-pub use dispatch::{Dispatch, Exchange, Schedule};
+pub use dispatch::{Dispatch, Peer, Schedule};
 pub use engine::{Engine, NotFinite, StepResult, Work, first_not_finite};
 pub use program::{Flag, FlagKind, Footprint, IN_FLIGHT, MetricKind, Program, SLOTS, UNIFORM};
 pub use timing::{Clock, Encoded, SUBMISSIONS, Timings};

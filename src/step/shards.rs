@@ -8,7 +8,11 @@ use super::build::Step;
 use super::builder::Builder;
 use crate::kernels::{self, params};
 use crate::plan::Chunk;
-use crate::schedule::{Buffer, Dispatch, Effect, Exchange, Kind, SLOTS, Slice, slices};
+use crate::schedule::{Buffer, Dispatch, Effect, Kind, Peer, SLOTS, Slice, slices};
+
+/// Elements from which each of more than two ranks finishes the tree for a section of them alone,
+/// and gives the others the sums.
+const SECTIONED: usize = 1 << 15;
 
 /// Numbers that are summed over a batch.
 #[derive(Clone, Copy, Debug)]
@@ -31,9 +35,12 @@ impl Builder<'_> {
         let len = of(b.gradients) + self.chunk_metrics + balance.iter().sum::<usize>();
         let levels = shards.own().len().ilog2() as usize;
         let ranks = if shards.ranks > 1 { shards.ranks } else { 0 };
+        // Of many numbers what the other ranks have comes in sections.
+        let of_ranks = if ranks > 2 { len.min(SECTIONED).max(len.div_ceil(ranks)) } else { len };
         self.shard_sums = (0..levels.max(ranks))
             .map(|slot| {
                 let name = format!("sums of shards {slot}");
+                let len = if slot < levels.max(1) { len } else { of_ranks };
                 spec(&mut self.program, &name, len, Kind::F32, Vec::new())
             })
             .collect();
@@ -111,23 +118,59 @@ impl Builder<'_> {
         dispatches
     }
 
-    /// The exchange of what the ranks have, and the rest of the tree.
+    /// The exchange of what the ranks have, and the rest of the tree. The own sums are in the first
+    /// slot, and there all sums are at the end.
+    ///
+    /// Few numbers are sent to each rank as they are. Of many a rank gets its section alone from
+    /// each other one; it finishes the tree for that, and sends the sums to the others, who do the
+    /// same for theirs: 2 (R - 1) / R times their bytes in place of R - 1 times (Rabenseifner's
+    /// algorithm: Thakur, Rabenseifner, Gropp 2005, Optimization of Collective Communication
+    /// Operations in MPICH).
     fn over_ranks(&self, sums: &[Summed]) -> Vec<Dispatch> {
         let (ranks, rank) = (self.shards.ranks, self.shards.rank);
-        let len = sums.iter().map(|sum| sum.run.len).sum();
-        let slots: Vec<Slice> =
-            self.shard_sums[..ranks].iter().map(|b| Slice { buffer: *b, first: 0, len }).collect();
-        let mut dispatches = self.kept(rank, sums);
-        let exchange = Exchange { slots: slots.clone(), rank };
-        let last = dispatches.last_mut();
-        last.into_iter().for_each(|d| d.exchange = Some(exchange.clone()));
+        let len: usize = sums.iter().map(|sum| sum.run.len).sum();
+        let is_sectioned = ranks > 2 && len >= SECTIONED;
+        // The section of the own slot of which a rank makes the sums.
+        let section = |of: usize| {
+            let (first, end) = match is_sectioned {
+                true => (of * len / ranks, (of + 1) * len / ranks),
+                false => (0, len),
+            };
+            Slice { buffer: self.shard_sums[0], first, len: end - first }
+        };
+        let own = section(rank);
+        // What a rank has of the own section.
+        let of_rank = |other: usize| match other {
+            _ if other == rank => own,
+            _ => {
+                let slot = if other < rank { other + 1 } else { other };
+                Slice { buffer: self.shard_sums[slot], first: 0, len: own.len }
+            }
+        };
+        let others = (0..ranks).filter(|other| *other != rank);
+        let mut dispatches = self.kept(0, sums);
+        exchange(
+            &mut dispatches,
+            others.clone().map(|other| Peer {
+                rank: other,
+                sends: section(other),
+                gets: of_rank(other),
+            }),
+        );
         let mut apart = 1;
         while apart < ranks {
             for left in (0..ranks).step_by(2 * apart) {
-                let (to, from) = (slots[left], slots[left + apart]);
+                let (to, from) = (of_rank(left), of_rank(left + apart));
                 dispatches.push(self.sum_shards("ranks", (from, 0), (to, 0), true));
             }
             apart *= 2;
+        }
+        if rank > 0 {
+            dispatches.push(self.sum_shards("ranks", (of_rank(0), 0), (own, 0), false));
+        }
+        if is_sectioned {
+            let sums = |other| Peer { rank: other, sends: own, gets: section(other) };
+            exchange(&mut dispatches, others.map(sums));
         }
         dispatches.extend(self.taken(0, sums, false));
         dispatches
@@ -187,5 +230,12 @@ impl Builder<'_> {
             .bind([("source", source.buffer), ("sums", target.buffer)])
             .reads([all(source, source_stride)])
             .effect(effect, [all(target, target_stride)])
+    }
+}
+
+/// Adds an exchange behind the last of some dispatches.
+fn exchange(dispatches: &mut [Dispatch], peers: impl Iterator<Item = Peer>) {
+    if let Some(last) = dispatches.last_mut() {
+        last.exchange = peers.collect();
     }
 }

@@ -21,6 +21,8 @@ pub enum Odd {
     Slow(usize),
     /// They die in this submission.
     Dies(usize),
+    /// They die where more words of features than these come at once for a training step.
+    Narrow(usize),
 }
 
 /// The engine of a rank beside the leader.
@@ -29,6 +31,8 @@ struct Beside {
     inner: Box<dyn Engine>,
     /// Submissions so far.
     works: usize,
+    /// The most words of features that came at once since the last submission.
+    came: usize,
     odd: Odd,
 }
 
@@ -42,6 +46,9 @@ impl Engine for Beside {
         if self.odd == Odd::Bit && is_parameters {
             words[0] ^= 1;
         }
+        if self.program().buffers[buffer.0].name.contains("features") {
+            self.came = self.came.max(words.len());
+        }
         self.inner.upload(buffer, first, &words)
     }
     fn submit_work(&mut self, work: &[Work], slices: &[Slice]) -> Result<()> {
@@ -50,6 +57,13 @@ impl Engine for Beside {
             std::thread::sleep(Duration::from_secs(2));
         }
         assert!(self.odd != Odd::Dies(self.works), "this rank dies");
+        let came = std::mem::take(&mut self.came);
+        let evaluates = |slice: &Slice| self.program().buffers[slice.buffer.0].name == "logits";
+        if let Odd::Narrow(most) = self.odd
+            && !slices.iter().any(evaluates)
+        {
+            assert!(came <= most, "{came} words of features came at once, {most} at most");
+        }
         self.inner.submit_work(work, slices)
     }
     fn launch(&mut self, schedule: usize, at: usize, step: &Step, times: usize) -> Result<()> {
@@ -83,7 +97,7 @@ pub fn elsewhere(
         let other = scope.spawn(move || {
             let mut open = move |program| {
                 let inner = of_rank.clone().engine(program)?;
-                let odd = Beside { inner, works: 0, odd };
+                let odd = Beside { inner, works: 0, came: 0, odd };
                 Ok((Box::new(odd) as Box<dyn Engine>, of_rank.name()))
             };
             serve(&net, &mut open)
@@ -118,7 +132,7 @@ pub fn on_ranks(
             .map(|(net, machine)| {
                 let mut open = move |program| {
                     let engine = machine.clone().engine(program)?;
-                    let odd = Beside { inner: engine, works: 0, odd };
+                    let odd = Beside { inner: engine, works: 0, came: 0, odd };
                     Ok((Box::new(odd) as Box<dyn Engine>, machine.name()))
                 };
                 scope.spawn(move || serve(&net, &mut open))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::common::ranks::{Odd, elsewhere, on_ranks};
 use crate::common::{Tape, config, synthetic};
 use tandem::cpu::Threads;
-use tandem::data::{Parts, Schema, UNLABELLED};
+use tandem::data::{Dataset, Features, Parts, Schema, UNLABELLED};
 use tandem::fault::{Exit, FaultKind, exit_of, kind_of};
 use tandem::run::machine::{Machine, Processor};
 use tandem::run::train::point::Point;
@@ -16,6 +16,11 @@ const WIDTH: usize = 7;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn plan(tables: &str, train: &str) -> Plan {
+    plan_on(tables, train, |features| features)
+}
+
+/// A plan on features of another kind.
+fn plan_on(tables: &str, train: &str, turned: fn(Features) -> Features) -> Plan {
     let epochs = if train.contains("epochs") { "" } else { "epochs = 3" };
     let text = format!(
         "[task.a]\nlayers = [6]\n[task.b]\nlayers = [6]\n[task.c]\n\
@@ -30,7 +35,7 @@ fn plan(tables: &str, train: &str) -> Plan {
         let mut part = synthetic(seed, rows, WIDTH, &[4, 4, 4]);
         // Blanks: denominators are those of whole batches.
         part.labels[1].iter_mut().step_by(3).for_each(|label| *label = UNLABELLED);
-        part
+        Dataset { features: turned(part.features), ..part }
     };
     let parts = Parts::new(schema, part(1, 400), Some(part(2, 90)), Some(part(3, 70))).unwrap();
     Plan::new(config, parts).unwrap()
@@ -52,10 +57,13 @@ fn facts(outcome: &Outcome, told: &Tape) -> Facts {
 }
 
 fn ranks(plan: &Plan, count: usize) -> Facts {
+    ranks_with(plan, count, Options::default(), Odd::None)
+}
+
+fn ranks_with(plan: &Plan, count: usize, options: Options, odd: Odd) -> Facts {
     let mut told = Tape::default();
     let machines = (0..count).map(|_| cpu()).collect();
-    let (outcome, ended, spent) =
-        on_ranks(plan, machines, Options::default(), &mut told, (PATIENCE, Odd::None));
+    let (outcome, ended, spent) = on_ranks(plan, machines, options, &mut told, (PATIENCE, odd));
     for (rank, ended) in (1..).zip(ended) {
         assert_eq!(ended.unwrap(), 0, "rank {rank} of {count}");
     }
@@ -106,7 +114,8 @@ fn a_run_elsewhere_has_its_own_bits() {
 }
 
 /// Trainings that differ in what is summed over a batch.
-const KINDS: [(&str, &str, &str); 12] = [
+const KINDS: [(&str, &str, &str); 13] = [
+    ("many parameters", "[trunk]\nlayers = [2000]", ""),
     (
         "dropout, clipping, couplings",
         "[trunk]\nlayers = [12]\ndropout = 0.2\n\
@@ -136,6 +145,39 @@ fn any_number_of_ranks_gives_the_same_bits() {
             let found = ranks(&plan, count);
             assert!(found.0 == one.0, "{name}: parameters differ on {count} ranks");
             assert!(found == one, "{name}: figures differ on {count} ranks");
+        }
+    }
+}
+
+/// Where rows are streamed a rank gets those of its shards, and no others.
+#[test]
+fn streamed_rows_go_to_the_ranks_that_need_them() {
+    let bytes = |features: Features| {
+        let Features::F32(values) = features else { panic!("no numbers") };
+        let values = values.iter().map(|x| (100.0 + 20.0 * x) as u8).collect();
+        Features::U8 { values, scale: 0.01 }
+    };
+    // Rows of seven bytes begin within words.
+    let kinds: [(_, fn(Features) -> Features, usize); 2] = [("f32", |f| f, 28), ("u8", bytes, 7)];
+    for (name, turned, row) in kinds {
+        let plan = plan_on("", "shards = 8", turned);
+        let resident = ranks(&plan, 1);
+        // Several steps at once, and one; in the end each part is evaluated in several pieces.
+        for (steps, bytes) in [(3, 3 * 48 * (row as u64 + 16)), (1, 1)] {
+            let streamed = |count: usize| {
+                let steps_per_submission = Some(steps);
+                let options =
+                    Options { streamed: Some(bytes), steps_per_submission, ..Options::default() };
+                let most = (48 / count * row).div_ceil(4) + 1;
+                ranks_with(&plan, count, options, Odd::Narrow(most))
+            };
+            // Pieces are others than where rows are resident.
+            let one = streamed(1);
+            for count in [2, 4, 8] {
+                let found = streamed(count);
+                assert!(found.0 == resident.0, "{name}: parameters differ on {count} ranks");
+                assert!(found == one, "{name}: figures differ on {count} ranks");
+            }
         }
     }
 }

@@ -180,7 +180,7 @@ fn idle_program(kernel: &'static Kernel) -> Program {
         effects: Vec::new(),
         flop: 0,
         in_part: false,
-        exchange: None,
+        exchange: Vec::new(),
     };
     Program {
         buffers: bindings.iter().map(spec).collect(),

@@ -28,7 +28,9 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::fault::is_no_room;
-use crate::ranks::{Share, Ways, lead, remote};
+use crate::plan::Shards;
+use crate::ranks::{Rows, Share, Ways, lead, remote};
+use crate::run::data::feature_bytes;
 use crate::run::machine::Machine;
 use crate::run::train::step_loop::Run;
 use crate::schedule::Program;
@@ -75,17 +77,25 @@ pub fn train(
                 (built, engine)
             }
             Some(Share::All(net, spent)) => {
-                let of_rank = |rank: usize| {
-                    let shards = plan.shards_of(net.size(), rank)?;
-                    plan.build_share(&tuning, window, shards)
-                };
-                let mut all = (0..net.size()).map(of_rank).collect::<Result<Vec<Built>>>()?;
+                let shards = (0..net.size()).map(|rank| plan.shards_of(net.size(), rank));
+                let shards = shards.collect::<Result<Vec<Shards>>>()?;
+                let of_rank = |shards: &Shards| plan.build_share(&tuning, window, *shards);
+                let mut all = shards.iter().map(of_rank).collect::<Result<Vec<Built>>>()?;
                 let programs = all.iter().map(|built| built.program.clone()).collect();
                 let built = all.swap_remove(0);
                 let others = built.parts.iter().skip(1).flat_map(|part| &part.segments);
+                let others = others.filter(|_| window.is_some());
+                // Tokens are read by their neighbours, too, which other ranks may have.
+                let is_cut = window.is_some() && plan.parts.train.tokens.is_none();
+                let trained = built.parts[0].segments.iter().filter(|_| is_cut);
+                let bytes = feature_bytes(&plan.parts.train);
                 let ways = Ways {
                     parameters: built.buffers.parameters,
-                    own: others.flat_map(|s| [s.features, s.labels]).collect(),
+                    rows: trained
+                        .map(|s| Rows { buffer: s.features, first: s.first, bytes })
+                        .collect(),
+                    shares: shards.iter().map(|shards| shards.rows(plan.batch)).collect(),
+                    measured: others.flat_map(|s| [s.features, s.labels]).collect(),
                     machine: machine.name(),
                     place: machine.place(),
                     spent: Arc::clone(spent),

@@ -4,7 +4,7 @@ use crate::config::{BatchSize, Config, Version};
 use crate::data::encode::seen::Seen;
 use crate::data::split::mixture::Mixture;
 use crate::data::split::order::{sentence_steps, windowed_order};
-use crate::data::{Dataset, Features, Part, Parts};
+use crate::data::{Dataset, Part, Parts};
 use crate::fault::Fault;
 use crate::kernels::tuning::Tuning;
 use crate::model::arena::Numbers;
@@ -14,6 +14,7 @@ use crate::model::network::Network;
 use crate::objective::Objective;
 use crate::plan::{Augmented, PartShape, Shards};
 use crate::run::checkpoint::Snapshot;
+use crate::run::data::feature_bytes;
 use crate::run::train::selection::Selection;
 use crate::run::train::sums::Sums;
 use crate::run::train::task_figures::{self, TaskFigures};
@@ -263,8 +264,7 @@ impl Plan {
 
     /// Bytes of the features, labels and weight of a row.
     fn row_bytes(&self, part: &Dataset) -> u64 {
-        let feature = if matches!(part.features, Features::U8 { .. }) { 1 } else { 4 };
-        feature * part.width() as u64 + 4 * (self.network.cells() + 1) as u64
+        feature_bytes(part) as u64 + 4 * (self.network.cells() + 1) as u64
     }
 
     /// Rows of a window of two halves, each for the steps of one submission: a half has about
