@@ -1,5 +1,5 @@
-//! The engine of the leader, where all ranks work on one run: its own engine, whose calls the others
-//! follow.
+//! The engine of the leader where all ranks work on one run: its own engine, whose calls the
+//! others follow.
 
 use std::collections::VecDeque;
 use std::ops::Range;

@@ -2,8 +2,8 @@
 //! the loop and writes; the others serve it with their engines. A training step is data, so the
 //! leader sends each rank its program, and then the calls of [`Engine`](crate::schedule::Engine).
 //!
-//! Runs are shared in one of two ways: all ranks work on the steps of one run, each on its shards of
-//! a batch ([`lead`]), or a rank has a run for itself ([`remote`]).
+//! Runs are shared in one of two ways: all ranks work on the steps of one run, each on its shards
+//! of a batch ([`lead`]), or a rank has a run for itself ([`remote`]).
 
 mod exchange;
 mod lead;

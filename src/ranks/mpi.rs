@@ -34,8 +34,8 @@ struct Process {
     links: Vec<Option<Link>>,
 }
 
-/// Messages to and from another rank. Long ones are sent and received by threads of their own, since
-/// each waits for the other end, which may have stopped.
+/// Messages to and from another rank. Long ones are sent and received by threads of their own: each
+/// waits for the other end, which may have stopped.
 struct Link {
     /// What it is to be sent.
     queue: Sender<Vec<u8>>,

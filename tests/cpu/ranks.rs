@@ -19,8 +19,11 @@ fn plan(tables: &str, train: &str) -> Plan {
     plan_on(tables, train, |features| features)
 }
 
+/// Makes features of another kind.
+type Turned = fn(Features) -> Features;
+
 /// A plan on features of another kind.
-fn plan_on(tables: &str, train: &str, turned: fn(Features) -> Features) -> Plan {
+fn plan_on(tables: &str, train: &str, turned: Turned) -> Plan {
     let epochs = if train.contains("epochs") { "" } else { "epochs = 3" };
     let text = format!(
         "[task.a]\nlayers = [6]\n[task.b]\nlayers = [6]\n[task.c]\n\
@@ -158,7 +161,7 @@ fn streamed_rows_go_to_the_ranks_that_need_them() {
         Features::U8 { values, scale: 0.01 }
     };
     // Rows of seven bytes begin within words.
-    let kinds: [(_, fn(Features) -> Features, usize); 2] = [("f32", |f| f, 28), ("u8", bytes, 7)];
+    let kinds: [(&str, Turned, usize); 2] = [("f32", |features| features, 28), ("u8", bytes, 7)];
     for (name, turned, row) in kinds {
         let plan = plan_on("", "shards = 8", turned);
         let resident = ranks(&plan, 1);
