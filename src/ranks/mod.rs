@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex};
 pub use exchange::Spent;
 pub use lead::{Rows, Ways, lead};
 pub use net::{Beats, Lost, Net, Pace, Patience, local, measure};
-pub use order::{end, greet};
+pub use order::{end, greet, look_around};
 pub use remote::remote;
 pub use serve::serve;
 

@@ -107,12 +107,15 @@ impl Pause {
 #[derive(Debug)]
 pub struct Patience {
     since: Instant,
+    /// When this process looked last.
+    looked: Instant,
     pause: Pause,
 }
 
 impl Default for Patience {
     fn default() -> Patience {
-        Patience { since: Instant::now(), pause: Pause::default() }
+        let now = Instant::now();
+        Patience { since: now, looked: now, pause: Pause::default() }
     }
 }
 
@@ -122,26 +125,42 @@ impl Patience {
     /// # Errors
     /// 70 with the ranks of which no message has come, when they are to be given up.
     pub fn wait(&mut self, net: &dyn Net, missing: impl Fn() -> Vec<usize>) -> Result<()> {
+        self.wait_for(net, net.patience(), missing)
+    }
+
+    /// Lets others work for a moment, in a wait that has another end.
+    fn wait_for(
+        &mut self,
+        net: &dyn Net,
+        patience: Duration,
+        missing: impl Fn() -> Vec<usize>,
+    ) -> Result<()> {
         self.pause.make();
-        if self.since.elapsed() <= net.patience() {
+        let looked = std::mem::replace(&mut self.looked, Instant::now());
+        if self.looked - looked > patience / 2 {
+            // This process itself was stopped for that long.
+            self.since = self.looked;
+        }
+        if self.since.elapsed() <= patience {
             return Ok(());
         }
-        let why = format!("not answered for {} s", net.patience().as_secs());
+        let why = format!("not answered for {} s", patience.as_secs());
         Err(net.lost().give_up(&missing(), &why).into())
     }
 }
 
-/// Waits for the next message of a rank; as long as it says that it is there, for any time.
+/// Waits for the next message of a rank; as long as it says that it is there, for any time, else so
+/// long.
 ///
 /// # Errors
 /// 70 if none comes.
-pub(super) fn receive(net: &dyn Net, from: usize) -> Result<Vec<u8>> {
+pub(super) fn receive(net: &dyn Net, from: usize, time: Duration) -> Result<Vec<u8>> {
     let mut patience = Patience::default();
     loop {
         match net.poll(from)? {
             Some(message) if is_beat(&message) => patience = Patience::default(),
             Some(message) => return Ok(message),
-            None => patience.wait(net, || vec![from])?,
+            None => patience.wait_for(net, time, || vec![from])?,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the leader asks of the others, and their answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 
@@ -25,6 +26,8 @@ pub(super) enum Order {
     Compare(Buffer, u64),
     /// Forget the engine.
     Forget,
+    /// Say that this rank is there. It is answered.
+    Ready,
     /// Nothing: the leader is there.
     Beat,
     /// End, with an exit code; 0 = all went well. It says whether some rank has been given up, so
@@ -43,6 +46,7 @@ impl Order {
             Order::Compare(..) => 4,
             Order::Forget => 5,
             Order::End(..) => 6,
+            Order::Ready => 7,
             Order::Beat => BEAT,
         };
         pen.0.push(kind);
@@ -68,7 +72,7 @@ impl Order {
                 pen.number(usize::from(*code));
                 pen.number(usize::from(*incomplete));
             }
-            Order::Forget | Order::Beat => {}
+            Order::Forget | Order::Ready | Order::Beat => {}
         }
         pen.0
     }
@@ -95,10 +99,26 @@ impl Order {
             Some(4) => Order::Compare(Buffer(eye.number()?), eye.number()? as u64),
             Some(5) => Order::Forget,
             Some(6) => Order::End(eye.number()? as u8, eye.number()? == 1),
+            Some(7) => Order::Ready,
             Some(&BEAT) => Order::Beat,
             _ => bail!("a message between ranks is none of this version"),
         })
     }
+}
+
+/// The time in which ranks that have nothing to do answer.
+const READY: Duration = Duration::from_secs(10);
+
+/// Asks the other ranks, which have nothing to do, whether they are there: those that have died
+/// unnoticed are given up, so that nobody waits for them. Gives the faults of these.
+pub fn look_around(net: &dyn Net) -> Vec<anyhow::Error> {
+    let others = (1..net.size()).filter(|rank| !net.lost().has(*rank));
+    let asked: Vec<(usize, Result<()>)> =
+        others.map(|rank| (rank, net.send(rank, Order::Ready.bytes()))).collect();
+    let patience = net.patience().min(READY);
+    let is_there =
+        |(rank, sent): (usize, Result<()>)| sent.and_then(|()| receive(net, rank, patience));
+    asked.into_iter().filter_map(|asked| is_there(asked).err()).collect()
 }
 
 /// Ends all other ranks, with an exit code; 0 = all went well.
@@ -149,7 +169,7 @@ pub(super) fn heard(rank: usize, message: Vec<u8>) -> Result<Vec<u8>> {
 /// # Errors
 /// Its fault; 70 if it does not answer.
 pub(super) fn answer(net: &dyn Net, from: usize) -> Result<Vec<u8>> {
-    heard(from, receive(net, from)?)
+    heard(from, receive(net, from, net.patience())?)
 }
 
 /// The results of steps, and the value that was not finite.

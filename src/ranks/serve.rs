@@ -22,9 +22,10 @@ pub fn serve(
 ) -> Result<u8> {
     let mut engine: Option<Exchanging> = None;
     loop {
-        let order = Order::read(&receive(&**net, 0)?)?;
+        let order = Order::read(&receive(&**net, 0, net.patience())?)?;
         match order {
             Order::Beat => {}
+            Order::Ready => net.send(0, told(Ok(&[])))?,
             Order::End(code, incomplete) => {
                 if incomplete {
                     net.lost().give_up(&[0], "lost a rank");
@@ -76,7 +77,9 @@ fn obey(net: &dyn Net, engine: &mut Exchanging, order: Order) -> Result<()> {
             });
             (true, bytes)
         }
-        Order::Program(_) | Order::Forget | Order::Beat | Order::End(..) => (false, Ok(Vec::new())),
+        Order::Program(_) | Order::Forget | Order::Ready | Order::Beat | Order::End(..) => {
+            (false, Ok(Vec::new()))
+        }
     };
     if answers {
         return net.send(0, told(done.as_deref()));

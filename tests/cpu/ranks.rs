@@ -1,13 +1,14 @@
 //! Several ranks give the bits of one.
 
 use std::num::NonZero;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::common::ranks::{Odd, elsewhere, on_ranks};
 use crate::common::{Tape, config, synthetic};
 use tandem::cpu::Threads;
 use tandem::data::{Dataset, Features, Parts, Schema, UNLABELLED};
 use tandem::fault::{Exit, FaultKind, exit_of, kind_of};
+use tandem::ranks::{Patience, end, local, look_around, serve};
 use tandem::run::machine::{Machine, Processor};
 use tandem::run::train::point::Point;
 use tandem::run::train::{Options, Outcome, Plan, train};
@@ -96,6 +97,42 @@ fn a_rank_that_hangs_is_named() {
     assert_eq!(exit_of(&found), Exit::Internal);
     assert_eq!(format!("{found:#}"), "rank 1 has not answered for 1 s");
     assert_eq!(kind_of(&found), FaultKind::Gone);
+}
+
+/// A process that was stopped itself, and goes on, blames no other one for that time.
+#[test]
+fn a_rank_that_was_stopped_begins_to_wait_anew() {
+    let patience = Duration::from_millis(400);
+    let net = local(2, patience).remove(0);
+    let mut wait = Patience::default();
+    let missing = || vec![1];
+    wait.wait(&*net, missing).unwrap();
+    std::thread::sleep(2 * patience);
+    wait.wait(&*net, missing).unwrap();
+    let begun = Instant::now();
+    while wait.wait(&*net, missing).is_ok() {}
+    assert!(begun.elapsed() >= patience / 2, "given up after {:?}", begun.elapsed());
+    assert!(net.lost().has(1));
+}
+
+/// A rank that dies while it has nothing to do is noticed in the end: nobody waits for it.
+#[test]
+fn a_rank_that_died_unnoticed_is_found_in_the_end() {
+    let mut nets = local(3, PATIENCE).into_iter();
+    let leader = nets.next().unwrap();
+    let lives = nets.next().unwrap();
+    drop(nets);
+    std::thread::scope(|scope| {
+        let lives = scope.spawn(move || {
+            let code = serve(&lives, &mut |_| panic!("there is no program")).unwrap();
+            (code, lives.lost().is_empty())
+        });
+        let gone: Vec<String> = look_around(&*leader).iter().map(ToString::to_string).collect();
+        assert_eq!(gone, ["rank 2 has gone"]);
+        end(&*leader, 0);
+        // The others hear of it.
+        assert_eq!(lives.join().unwrap(), (0, false));
+    });
 }
 
 /// A run that another rank has for itself, to its end or until that rank dies.

@@ -12,7 +12,7 @@ use crate::cli::{Cli, Run, code_of};
 use crate::device::adapter::Wish;
 use crate::fault::{Exit, Fault, exit_of};
 use crate::ranks::mpi::Session;
-use crate::ranks::{Beats, Net, end, greet, measure, serve};
+use crate::ranks::{Beats, Net, end, greet, look_around, measure, serve};
 use crate::run::machine::Machine;
 use crate::schedule::Program;
 
@@ -62,6 +62,8 @@ fn as_rank(net: &Arc<dyn Net>, mut cli: Cli, console: &Console, run: Run) -> Res
     let beats = Beats::begin(net);
     let ended = run(cli, console);
     drop(beats);
+    let gone = if ended.is_ok() { look_around(&**net) } else { Vec::new() };
+    gone.iter().for_each(|gone| console.note(&format!("{gone:#}: nothing is lost by that")));
     end(&**net, code_of(&ended));
     ended
 }
