@@ -15,6 +15,10 @@ use crate::fault::{Exit, Fault};
 /// The time in which the last messages leave.
 const LEAVING: Duration = Duration::from_secs(1);
 
+/// The time for which other ranks wait longer than the leader, who knows the command to go on with:
+/// the launcher ends all when the first one gives up.
+const LATER: Duration = Duration::from_secs(2);
+
 /// The tag of all messages.
 const TAG: i32 = 7;
 
@@ -72,7 +76,8 @@ fn fault(error: ferrompi::Error) -> anyhow::Error {
 }
 
 impl Session {
-    /// Begins MPI.
+    /// Begins MPI. The leader gives up a rank that does not answer after `patience`, others a
+    /// little later.
     ///
     /// # Errors
     /// 69 for an MPI that lets one thread alone send; 70 if it cannot begin.
@@ -88,6 +93,7 @@ impl Session {
         let here = world.split_shared().map_err(fault)?;
         let (rank, size) = (world.rank() as usize, world.size() as usize);
         let (local_rank, local_size) = (here.rank() as usize, here.size() as usize);
+        let patience = if rank > 0 { patience + LATER } else { patience };
         let mut links = Vec::new();
         let mut threads = [Vec::new(), Vec::new()];
         for other in 0..size {
